@@ -1,0 +1,1 @@
+"""All that knows about transformers: torch and numpy; Qt only in service.py."""

@@ -1,0 +1,1 @@
+"""Weights that others saved, as the one decoder of transformer.py."""
