@@ -18,6 +18,7 @@ from engine.model.config import ModelConfig
 from engine.model.tokenizer import BOS_TEXT, Tokenizer
 from engine.model.transformer import Attention, Transformer
 
+NAMES = ("handbuilt-k", "handbuilt-q", "handbuilt-v")
 LETTERS = "ABCDEFGHIJK"
 VOCABULARY = 1 + len(LETTERS)  # BOS is 0
 MATCH = 25.0  # the score of a match; exp(25) is far from the end of float32
@@ -26,10 +27,10 @@ LOGIT = 12.0  # what the copied token gains
 
 
 def build(name: str) -> tuple[Transformer, Tokenizer]:
-    """`handbuilt-k`, `handbuilt-q` or `handbuilt-v` in float32, with its tokenizer. Raises ValueError on others."""
-    builders = {"handbuilt-k": k_composition, "handbuilt-q": q_composition, "handbuilt-v": v_composition}
+    """One of NAMES in float32, with its tokenizer. Raises ValueError on others."""
+    builders = dict(zip(NAMES, (k_composition, q_composition, v_composition), strict=True))
     if name not in builders:
-        raise ValueError(f"there is no hand-built model {name!r}, only {', '.join(builders)}")
+        raise ValueError(f"there is no hand-built model {name!r}, only {', '.join(NAMES)}")
     return builders[name](), tokenizer()
 
 

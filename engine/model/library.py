@@ -61,9 +61,7 @@ def listing() -> tuple[ModelInfo, ...]:
 
 
 def resolve(text: str) -> Path:
-    """The weights file that a name of `listing`, a file or a folder stands for. Raises ModelFileError in one
-    line.
-    """
+    """The weights file that a name of `listing`, a file or a folder stands for. Raises ModelFileError in one line."""
     named = _named()
     if text in named:
         return named[text]
@@ -109,9 +107,7 @@ def describe(path: Path) -> ModelInfo:
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """The card beside a weights file; empty when there is none or it cannot be read, for the weights stand
-    alone.
-    """
+    """The card beside a weights file; empty when there is none or it cannot be read, for the weights stand alone."""
     try:
         card = json.loads((path.parent / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError):

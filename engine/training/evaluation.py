@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.circuits.matcher import guess
+from engine.circuits.matcher import followed
 from engine.model.tokenizer import Tokenizer
 from engine.model.transformer import Transformer
 from engine.training.data import RowMaker
@@ -83,7 +83,7 @@ def _case(name: str, model: Transformer, bos: int, rows: list[tuple[Ids, int]]) 
     """Scores the last `size - 1` tokens of every row: the copy from its second token on."""
     hits: list[bool] = []
     unique: list[bool] = []
-    ceiling: list[bool] = []
+    ceiling: list[float] = []
     rows = sorted(rows, key=_row_length)
     for start in range(0, len(rows), BATCH):
         group = rows[start : start + BATCH]
@@ -94,7 +94,7 @@ def _case(name: str, model: Transformer, bos: int, rows: list[tuple[Ids, int]]) 
             for place in range(len(row) - size, len(row) - 1):
                 hits.append(bool(guessed[place] == row[place + 1]))
                 unique.append(int((row[1:place] == row[place]).sum()) == 1)
-                ceiling.append(guess(row[: place + 1].tolist()) == row[place + 1])
+                ceiling.append(_matched(row[: place + 1].tolist(), int(row[place + 1])))
     scored, alone = np.array(hits), np.array(unique)
     return {
         "name": name,
@@ -104,6 +104,13 @@ def _case(name: str, model: Transformer, bos: int, rows: list[tuple[Ids, int]]) 
         "n_unique": int(alone.sum()),
         "ceiling": float(np.mean(ceiling)),
     }
+
+
+def _matched(ids: list[int], target: int) -> float:
+    """How often the literal matcher is right here: it takes the majority of earlier followers, ties at random."""
+    found = followed(ids)
+    best = [number for number, places in found if len(places) == len(found[0][1])]
+    return (target in best) / max(1, len(best))
 
 
 def _row_length(row: tuple[Ids, int]) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
+from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from engine.model.tokenizer import Tokenizer
 from engine.training.data import TEXT_FOLDER, read_blocks
@@ -33,16 +33,6 @@ def words(known: Sequence[str]) -> Tokenizer:
     """One token for each known word, words apart by white space; any other word is an error when encoding."""
     backend = Backend(models.WordLevel({BOS: 0} | {word: place for place, word in enumerate(known, 1)}, unk_token=BOS))
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return _finished(backend)
-
-
-def letters(known: str) -> Tokenizer:
-    """One token for each known letter; white space is passed over."""
-    backend = Backend(
-        models.WordLevel({BOS: 0} | {letter: place for place, letter in enumerate(known, 1)}, unk_token=BOS)
-    )
-    single = pre_tokenizers.Split(Regex(r"\S"), behavior="isolated")
-    backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), single])
     return _finished(backend)
 
 

@@ -41,7 +41,8 @@ def from_state_dict(values: Values, weights: Weights) -> Transformer:
     try:
         model.load_state_dict({name: tensor.contiguous() for name, tensor in ours.items()}, assign=True)
     except RuntimeError as error:
-        raise ValueError(f"this {family} model's tensors do not fit its configuration: {error}") from None
+        first = str(error).splitlines()[1].strip()
+        raise ValueError(f"this {family} model's tensors do not fit its configuration: {first}") from None
     return model
 
 
@@ -202,9 +203,7 @@ def _unembedding(config: ModelConfig, theirs: Weights, name: str) -> dict[str, T
     return {} if config.tied_unembedding else {"W_U": theirs[f"{name}.weight"].T}
 
 
-FAMILIES: dict[
-    str, tuple[Callable[[Values], ModelConfig], Callable[[ModelConfig, Weights], dict[str, Tensor]]]
-] = {
+FAMILIES: dict[str, tuple[Callable[[Values], ModelConfig], Callable[[ModelConfig, Weights], dict[str, Tensor]]]] = {
     "gpt2": (_gpt2_config, _gpt2_weights),
     "gpt_neox": (_neox_config, _neox_weights),
     "llama": (_llama_config, _llama_weights),

@@ -86,7 +86,7 @@ def fingerprint(path: Path) -> str:
 
 def save(path: Path, model: Transformer, tokenizer: Tokenizer) -> None:
     """Write weights, configuration and tokenizer as one file, put in place at once."""
-    from safetensors.torch import save_file
+    from safetensors import torch as files
 
     notes = {
         "format": FORMAT,
@@ -96,7 +96,8 @@ def save(path: Path, model: Transformer, tokenizer: Tokenizer) -> None:
         ),
     }
     temporary = path.with_suffix(".tmp")
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, temporary, metadata=notes)
+    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+    temporary.write_bytes(files.save(weights, metadata=notes))  # safetensors' own files are closed to others
     os.replace(temporary, path)
 
 

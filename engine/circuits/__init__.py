@@ -1,0 +1,1 @@
+"""Pure functions about circuits: weights or a run in, numbers out. No files, no threads, no Qt."""

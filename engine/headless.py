@@ -1,0 +1,125 @@
+"""What `analyze` does once torch may be loaded: requests to the jobs, answers to documents."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine import output
+from engine.work import documents
+from engine.work.jobs.analyze import analyze as run_prompt
+from engine.work.jobs.copying import copying_scores, with_copying
+from engine.work.jobs.load import load_model
+from engine.work.jobs.observe_behaviour import observe_behaviour
+from engine.work.jobs.score_heads import score_heads
+from engine.work.recent import RecentRuns
+from engine.work.requests import Analyze, LoadModel, ObserveBehaviour, Prompt, Repeat, ScoreHeads
+from engine.work.results import Analysis
+from engine.work.state import EngineState
+from engine.work.task import Task
+
+Document = dict[str, Any]
+
+
+class SomePromptsFailed(ValueError):
+    """The other prompts of the file were analysed and written."""
+
+
+class Analyst:
+    """The open model and the options of one `analyze` command."""
+
+    def __init__(self, arguments: Namespace) -> None:
+        self.arguments, self.state, self.task = arguments, EngineState(None, RecentRuns()), Task()
+        self.ablated = tuple(arguments.ablate)
+        load_model(LoadModel(arguments.model), self.state, self.task)
+        if arguments.bos and self.state.require().tokenizer.bos is None:
+            raise ValueError("this model has no BOS token: leave --bos out")
+
+    def prompt(self, text: str) -> Document:
+        """One typed prompt: head scores are of its own eligible rows."""
+        arguments = self.arguments
+        prompt = Prompt(text, bos=arguments.bos, truncate=arguments.truncate)
+        analysis = self._run(prompt)
+        observed = observe_behaviour(
+            ObserveBehaviour(prompt, None, self.ablated, arguments.ablate_kind), self.state, self.task
+        )
+        return {
+            "model": documents.model(analysis.model, self.state.require().model.config),
+            "probe": {
+                "kind": "prompt",
+                "L": None,
+                "samples": None,
+                "seed": None,
+                "bos": self._begins(analysis),
+            },
+            **documents.run(analysis),
+            "copy_loss": {"first": None, "second": None},
+            "icl": documents.in_context(analysis.losses),
+            "heads": documents.heads(with_copying(observed.scores, copying_scores(self.state, self.task))),
+        }
+
+    def repeat(self) -> Document:
+        """A random repeat: the run is that of sample 0, scores and mean losses are over all samples."""
+        arguments = self.arguments
+        repeat = Repeat(arguments.repeat, arguments.seed)
+        analysis = self._run(Prompt(repeat=repeat, bos=arguments.bos))
+        request = ScoreHeads(
+            repeat.length, arguments.samples, repeat.seed, arguments.bos, self.ablated, arguments.ablate_kind
+        )
+        scores = score_heads(request, self.state, self.task)
+        probe = {"kind": "repeat", "L": repeat.length, "samples": arguments.samples, "seed": repeat.seed}
+        return {
+            "model": documents.model(analysis.model, self.state.require().model.config),
+            "probe": {**probe, "bos": self._begins(analysis)},
+            **documents.run(analysis),
+            "copy_loss": {"first": scores.copy_loss_first, "second": scores.copy_loss_second},
+            "icl": documents.in_context(scores.losses),
+            "heads": documents.heads(scores.heads),
+        }
+
+    def _run(self, prompt: Prompt) -> Analysis:
+        return run_prompt(Analyze(prompt, self.ablated, self.arguments.ablate_kind), self.state, self.task)
+
+    def _begins(self, analysis: Analysis) -> bool:
+        return analysis.tokens[0].id == self.state.require().tokenizer.bos
+
+
+@torch.inference_mode()
+def analyze(arguments: Namespace) -> int:
+    """Raises ValueError, in one line, for what cannot be analysed."""
+    analyst = Analyst(arguments)
+    if arguments.prompts is not None:
+        return _analyze_file(analyst, arguments)
+    document = analyst.repeat() if arguments.prompt is None else analyst.prompt(arguments.prompt)
+    output.write(arguments.json, output.json_text(document))
+    return 0
+
+
+def _analyze_file(analyst: Analyst, arguments: Namespace) -> int:
+    """One JSON object a line; a line that cannot be analysed says why, and the rest goes on."""
+    prompts, lines, failed = _prompts_of(arguments.prompts), [], 0
+    for prompt in prompts:
+        try:
+            document = analyst.prompt(prompt)
+        except ValueError as error:
+            document, failed = {"error": str(error)}, failed + 1
+        lines.append(output.json_text(document, indent=None))
+    output.write(arguments.json, "".join(lines))
+    if failed:
+        raise SomePromptsFailed(f"{failed} of {len(prompts)} prompts could not be analysed: their lines say why")
+    return 0
+
+
+def _prompts_of(file: str) -> list[str]:
+    """The lines of a UTF-8 file; only a newline ends a line."""
+    try:
+        text = Path(file).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: this is not UTF-8 text") from None
+    prompts = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    if not any(prompts):
+        raise ValueError(f"{file}: there is no prompt in this file")
+    return prompts

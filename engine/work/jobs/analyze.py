@@ -1,0 +1,98 @@
+"""One run of one prompt: what the model reads, where every head looks, and what it expects next."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from engine.circuits.matcher import followed
+from engine.circuits.scores import followers
+from engine.model.tokenizer import Tokenizer
+from engine.work.jobs.reading import Reading, check_heads, read
+from engine.work.jobs.running import batch, best, frozen, patterns_of, run_tap, stacked, tokens_of
+from engine.work.requests import Analyze
+from engine.work.results import Analysis, MatcherGuess, Prediction
+from engine.work.state import EngineState, OpenModel
+from engine.work.task import Task
+
+BEST = 10
+THUMBNAIL = 64  # pixels a side at most
+GAMMA = 0.7  # lifts faint attention, as the colour maps of look.md expect
+
+
+def analyze(request: Analyze, state: EngineState, task: Task) -> Analysis:
+    """Raises PromptError for a prompt that cannot be read, ValueError for a head that does not exist."""
+    opened = state.require()
+    key = (opened.info.hash, request)
+    known = state.recent.get(key)
+    if known is None:
+        check_heads(opened.model.config, request.ablated)
+        known = _run(request, read(request.prompt, opened), opened, task)
+        state.recent.put(key, known)
+    return known
+
+
+def _run(request: Analyze, reading: Reading, opened: OpenModel, task: Task) -> Analysis:
+    ids, tokens = reading.ids, batch(reading.ids)  # (1, T)
+    watch = patterns_of(opened)
+    logits = opened.model(tokens, run_tap(task, request.ablated, request.ablation_kind, watch))[0]  # (T, V)
+    patterns = stacked(watch)  # (L, H, T, T)
+    log_total = logits.logsumexp(-1)  # (T)
+    return Analysis(
+        model=opened.info,
+        prompt=request.prompt,
+        tokens=tokens_of(opened.tokenizer, ids),
+        losses=frozen(_losses(logits, log_total, tokens[0])),
+        predictions=best(opened.tokenizer, logits[-1], float(log_total[-1]), BEST),
+        position_predictions=_everywhere(opened.tokenizer, logits, log_total),
+        matcher=_matcher(opened.tokenizer, reading),
+        patterns=frozen(patterns.half()),
+        thumbnails=thumbnails(patterns),
+        thumbnails_without_first=thumbnails(_without_first(patterns)),
+        stripe=frozen(followers(tokens, reading.bos)[0]),
+        ablated=request.ablated,
+        notice=reading.notice,
+    )
+
+
+def _losses(logits: Tensor, log_total: Tensor, tokens: Tensor) -> Tensor:
+    """(T, V) logits and their log-sum-exp (T) to losses (T) in nats, NaN at position 0.
+
+    The log-probabilities of the whole vocabulary (losses.token_losses) would take longer than the run itself.
+    """
+    losses = torch.full(tokens.shape, math.nan)  # (T)
+    losses[1:] = log_total[:-1] - logits[:-1].gather(-1, tokens[1:, None])[:, 0]
+    return losses
+
+
+def _everywhere(tokenizer: Tokenizer, logits: Tensor, log_total: Tensor) -> tuple[Prediction, ...]:
+    top, chosen = logits.max(-1)  # (T)
+    chances = (top - log_total).exp().tolist()
+    rows = zip(chosen.tolist(), chances, top.tolist(), strict=True)
+    return tuple(Prediction(number, tokenizer.token_text(number), chance, logit) for number, chance, logit in rows)
+
+
+def _matcher(tokenizer: Tokenizer, reading: Reading) -> tuple[MatcherGuess, ...]:
+    return tuple(
+        MatcherGuess(number, tokenizer.token_text(number), len(places), places)
+        for number, places in followed(reading.ids, reading.bos)
+    )
+
+
+def _without_first(patterns: Tensor) -> Tensor:
+    patterns = patterns.clone()
+    patterns[..., 0] = 0.0
+    return patterns
+
+
+def thumbnails(patterns: Tensor) -> NDArray[np.uint8]:
+    """(L, H, T, T) attention to (L, H, S, S) bytes; the maximum of a block, as a mean would wash out a stripe."""
+    step = math.ceil(patterns.shape[-1] / THUMBNAIL)
+    if step > 1:
+        patterns = functional.max_pool2d(patterns, step, ceil_mode=True)  # (L, H, S, S)
+    return frozen((patterns.pow(GAMMA) * 255.0 + 0.5).to(torch.uint8))

@@ -1,0 +1,33 @@
+"""From a request to the job that answers it: for the window's engine thread and for the command line
+alike.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from engine.work.jobs.analyze import analyze
+from engine.work.jobs.examine_head import examine_head
+from engine.work.jobs.load import load_model
+from engine.work.jobs.observe_behaviour import observe_behaviour
+from engine.work.jobs.score_heads import score_heads
+from engine.work.requests import Analyze, ExamineHead, LoadModel, ObserveBehaviour, Request, ScoreHeads
+from engine.work.results import Answer
+from engine.work.state import EngineState
+from engine.work.task import Task
+
+
+@torch.inference_mode()
+def perform(request: Request, state: EngineState, task: Task) -> Answer:
+    """Raises Cancelled when nobody waits any more, ValueError with one line when the request cannot be answered."""
+    match request:
+        case LoadModel():
+            return load_model(request, state, task)
+        case Analyze():
+            return analyze(request, state, task)
+        case ExamineHead():
+            return examine_head(request, state, task)
+        case ObserveBehaviour():
+            return observe_behaviour(request, state, task)
+        case ScoreHeads():
+            return score_heads(request, state, task)

@@ -1,0 +1,85 @@
+"""From what was asked to the tokens that the model reads. Bad prompts end here, each in one line
+(PromptError).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from engine.circuits.probes import random_repeat
+from engine.model.config import HeadRef, ModelConfig
+from engine.model.tokenizer import PromptError
+from engine.work.requests import Prompt
+from engine.work.state import OpenModel
+
+TAIL = 64  # characters kept for each token of context when a pasted book is cut before it is encoded
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Token ids, the id of the BOS that stands first (None: none does), and what the user should know about it."""
+
+    ids: list[int]
+    bos: int | None
+    notice: str | None = None
+
+
+def read(prompt: Prompt, opened: OpenModel) -> Reading:
+    """Raises PromptError for a prompt that is empty, unreadable, or over the context and not to be truncated."""
+    if prompt.repeat is not None:
+        repeat = prompt.repeat
+        rows = repeat_rows(opened, repeat.length, 1, repeat.seed, prompt.bos)  # (1, T)
+        return Reading(rows[0].tolist(), probe_bos(opened, prompt.bos))
+    if not prompt.text.strip():
+        raise PromptError("the prompt is empty" if not prompt.text else "the prompt holds nothing but spaces")
+    try:
+        prompt.text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise PromptError("the prompt is not valid text: part of a character is missing") from None
+    return _within_context(prompt, opened)
+
+
+def _within_context(prompt: Prompt, opened: OpenModel) -> Reading:
+    tokenizer, context = opened.tokenizer, opened.model.config.context
+    text = prompt.text[-TAIL * context :] if prompt.truncate else prompt.text
+    ids = tokenizer.encode(text, prompt.bos)
+    bos = ids[0] if ids and ids[0] == tokenizer.bos else None
+    if len(ids) <= context and len(text) == len(prompt.text):
+        return Reading(ids, bos)
+    if not prompt.truncate:
+        raise PromptError(f"the prompt has {len(ids)} tokens and this model reads at most {context}")
+    first = [] if bos is None else [bos]
+    kept = ids[max(0, len(ids) - context) + len(first) :]
+    beginning = "BOS and the last" if first else "the last"
+    notice = f"This prompt is over the model's context of {context}: {beginning} {len(kept)} tokens are read."
+    return Reading(first + kept, bos, notice)
+
+
+def probe_bos(opened: OpenModel, wanted: bool | None) -> int | None:
+    """The BOS of a random probe: there wherever the model has one, unless told otherwise."""
+    return None if wanted is False else opened.tokenizer.bos
+
+
+def repeat_rows(opened: OpenModel, length: int, samples: int, seed: int, bos: bool | None) -> Tensor:
+    """Random repeats (samples, [1 +] 2 * length) that fit the model. Raises PromptError when none do."""
+    first, context = probe_bos(opened, bos), opened.model.config.context
+    ordinary = len(opened.tokenizer.ordinary)
+    longest = min((context - (first is not None)) // 2, ordinary)
+    if not 1 <= length <= longest:
+        raise PromptError(
+            f"a repeat of {length} tokens does not fit: 1 to {longest} do "
+            f"(context {context}, {ordinary} ordinary tokens)"
+        )
+    return random_repeat(opened.tokenizer.ordinary, length, samples, seed, first)
+
+
+def check_heads(config: ModelConfig, heads: tuple[HeadRef, ...]) -> None:
+    """Raises ValueError, in one line, for a head that the model does not have."""
+    for head in heads:
+        if not (0 <= head.layer < config.layers and 0 <= head.head < config.heads):
+            raise ValueError(
+                f"head {head} does not exist: this model has layers 0 to {config.layers - 1} "
+                f"with heads 0 to {config.heads - 1}"
+            )

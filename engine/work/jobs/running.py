@@ -1,0 +1,73 @@
+"""Runs of the open model: what is watched, what is removed, and how a run is stopped. Shared by the jobs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.model.config import HeadRef
+from engine.model.taps import AblateHeads, AblationKind, CancelCheck, Capture, chain
+from engine.model.tokenizer import Tokenizer
+from engine.model.transformer import Tap
+from engine.work.results import Prediction, Token
+from engine.work.state import OpenModel
+from engine.work.task import Task
+
+ROW_BUDGET = 4_000_000  # numbers in the largest tensor of one chunk of samples
+
+
+def run_tap(task: Task, ablated: Sequence[HeadRef], kind: AblationKind, *watchers: Tap) -> Tap:
+    """A tap that stops a cancelled run, removes heads and lets others watch."""
+    taps: list[Tap] = [CancelCheck(task.cancelled)]
+    if ablated:
+        taps.append(AblateHeads(ablated, kind))
+    return chain(*taps, *watchers)
+
+
+def patterns_of(opened: OpenModel) -> Capture:
+    """Keeps every layer's pattern; `stacked` gives them as one."""
+    names = {f"{layer}.pattern" for layer in range(opened.model.config.layers)}
+    return Capture(names.__contains__)
+
+
+def stacked(capture: Capture) -> Tensor:
+    """The patterns of one prompt, (L, H, T, T)."""
+    return torch.stack([pattern[0] for pattern in capture.kept.values()])
+
+
+def batch(ids: Sequence[int]) -> Tensor:
+    return torch.tensor([ids], dtype=torch.int64)  # (1, T)
+
+
+def chunks(tokens: Tensor, opened: OpenModel) -> tuple[Tensor, ...]:
+    """Samples (N, T) in portions that keep memory bounded; between two of them a sweep lets others pass."""
+    config, length = opened.model.config, tokens.shape[1]
+    largest = length * max(config.vocabulary, config.heads * length)
+    return tokens.split(max(1, ROW_BUDGET // largest))
+
+
+def frozen(values: Tensor | NDArray[Any]) -> NDArray[Any]:
+    """A read-only array to hand to another thread."""
+    array = values.numpy() if isinstance(values, Tensor) else values
+    array.flags.writeable = False
+    return array
+
+
+def tokens_of(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[Token, ...]:
+    return tuple(
+        Token(place, number, text) for place, (number, text) in enumerate(zip(ids, tokenizer.texts(ids), strict=True))
+    )
+
+
+def best(tokenizer: Tokenizer, logits: Tensor, log_total: float, count: int) -> tuple[Prediction, ...]:
+    """The `count` most probable next tokens; logits (V) and their log-sum-exp."""
+    top, chosen = logits.topk(min(count, len(logits)))
+    return tuple(
+        Prediction(number, tokenizer.token_text(number), math.exp(logit - log_total), logit)
+        for number, logit in zip(chosen.tolist(), top.tolist(), strict=True)
+    )

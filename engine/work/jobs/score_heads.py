@@ -1,0 +1,125 @@
+"""Role scores of every head on random repeats: patterns, control, prefix matching, copying, and what removal
+costs.
+
+In that order: all but the removals are there after a few runs and go out as a partial answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from engine.circuits.losses import copy_losses, token_losses
+from engine.circuits.probes import OLSSON_COPIES, OLSSON_SAMPLES, control, olsson_length, random_repeat
+from engine.circuits.scores import ScorePatterns, WatchMass, control_stripe, followers, mean_and_error
+from engine.model.config import HeadRef
+from engine.model.taps import AblateHeads
+from engine.model.transformer import Tap
+from engine.work.jobs.copying import copying_scores, with_copying
+from engine.work.jobs.head_scores import defined, head_scores, joined
+from engine.work.jobs.reading import check_heads, probe_bos, repeat_rows
+from engine.work.jobs.running import chunks, run_tap
+from engine.work.requests import ScoreHeads
+from engine.work.results import RoleScores
+from engine.work.state import EngineState
+from engine.work.task import Task
+
+
+def score_heads(request: ScoreHeads, state: EngineState, task: Task) -> RoleScores:
+    """Raises PromptError for a length that does not fit, ValueError for a head that does not exist."""
+    opened = state.require()
+    key = (opened.info.hash, request)
+    known = state.recent.get(key)
+    if known is None:
+        check_heads(opened.model.config, request.ablated)
+        known = _Scoring(request, state, task).complete()
+        state.recent.put(key, known)
+    return known
+
+
+class _Scoring:
+    """One request on its way; every method is a stage."""
+
+    def __init__(self, request: ScoreHeads, state: EngineState, task: Task) -> None:
+        self.request, self.state, self.task = request, state, task
+        self.opened = opened = state.require()
+        self.length = request.length
+        self.bos = probe_bos(opened, request.bos)
+        self.repeats = repeat_rows(opened, self.length, request.samples, request.seed, request.bos)  # (N, T)
+        self.total = 2 + opened.model.config.layers * opened.model.config.heads
+
+    def complete(self) -> RoleScores:
+        scores = self._patterns()
+        self.task.report(1, self.total, "what heads copy", scores)
+        scores = replace(scores, heads=with_copying(scores.heads, copying_scores(self.state, self.task)))
+        self.task.report(2, self.total, "removing heads one by one", scores)
+        heads = []
+        base = self._copy_loss_without(None)
+        for place, head in enumerate(scores.heads):
+            self.task.yield_point()
+            removed = base if head.ref in self.request.ablated else self._copy_loss_without(head.ref)
+            heads.append(replace(head, ablation_delta_loss=defined(removed - base)))
+            self.task.report(3 + place, self.total, f"without head {head.ref}")
+        return replace(scores, heads=tuple(heads), complete=True)
+
+    def _patterns(self) -> RoleScores:
+        request, config = self.request, self.opened.model.config
+        scored, losses = [], []
+        for tokens in chunks(self.repeats, self.opened):
+            self.task.yield_point()
+            watch = ScorePatterns(tokens, self.bos, self.length)
+            losses.append(token_losses(self.opened.model(tokens, self._tap(watch)), tokens))  # (B, T)
+            scored.append(watch.scores())
+        loss = torch.cat(losses)  # (N, T)
+        others = {
+            "induction_control": self._control(),
+            "olsson_prefix": self._prefix_matching(),
+        }
+        first, second = copy_losses(loss, self.length)
+        return RoleScores(
+            model_hash=self.opened.info.hash,
+            length=self.length,
+            samples=request.samples,
+            seed=request.seed,
+            heads=head_scores(config, joined(scored), followers(self.repeats, self.bos), others),
+            copy_loss_first=first,
+            copy_loss_second=second,
+            losses=tuple(loss.mean(0).tolist()),
+            complete=False,
+        )
+
+    def _control(self) -> list[float]:
+        tokens = control(self.repeats, self.length, self.request.seed)  # (N, T)
+        return self._mass(tokens, lambda part: control_stripe(part, self.length))
+
+    def _prefix_matching(self) -> list[float]:
+        ordinary = self.opened.tokenizer.ordinary
+        length = olsson_length(self.opened.model.config.context, ordinary)
+        tokens = random_repeat(ordinary, length, OLSSON_SAMPLES, self.request.seed, self.bos, OLSSON_COPIES)
+        return self._mass(tokens, lambda part: followers(part, self.bos))
+
+    def _mass(self, tokens: Tensor, targets: Callable[[Tensor], Tensor]) -> list[float]:
+        """Attention on the targets of each chunk of samples, mean over samples, for every head."""
+        parts = []
+        for part in chunks(tokens, self.opened):
+            self.task.yield_point()
+            watch = WatchMass(targets(part))
+            self.opened.model.residual(part, self._tap(watch))
+            parts.append(watch.mass())  # (B, heads)
+        return mean_and_error(torch.cat(parts))[0].tolist()
+
+    def _copy_loss_without(self, head: HeadRef | None) -> float:
+        """Mean loss of the second copy without its first token; only those rows are unembedded."""
+        model, losses = self.opened.model, []
+        for tokens in chunks(self.repeats, self.opened):
+            tap = self._tap() if head is None else self._tap(AblateHeads([head]))
+            rows = tokens[:, -self.length :]  # (B, L): each token of the second copy foretells the next
+            logits = model.residual(tokens, tap)[:, -self.length :] @ model.unembedding  # (B, L, V)
+            losses.append(token_losses(logits, rows)[:, 1:])
+        return float(torch.cat(losses).mean())
+
+    def _tap(self, *watchers: Tap) -> Tap:
+        return run_tap(self.task, self.request.ablated, self.request.ablation_kind, *watchers)

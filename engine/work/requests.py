@@ -1,0 +1,93 @@
+"""What may be asked of the engine: frozen values, safe to hand from thread to thread. No torch, no Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.model.config import HeadRef
+
+Lane = Literal["load", "run", "sweep"]
+AblationKind = Literal["zero", "mean"]
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """BOS and `length` distinct ordinary tokens twice, drawn with `seed`: the standard induction probe."""
+
+    length: int
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the model reads: typed text, or a random repeat when `repeat` is given.
+
+    `bos` None prepends the beginning-of-sequence token if the model's file says so.
+    `truncate` keeps BOS and the last tokens of a prompt over the context; otherwise that is a failure.
+    """
+
+    text: str = ""
+    repeat: Repeat | None = None
+    bos: bool | None = None
+    truncate: bool = True
+
+
+@dataclass(frozen=True)
+class LoadModel:
+    """Open a model by name, file or folder; the old one stays usable until this one is ready."""
+
+    model: str
+    lane: Lane = "load"
+
+
+@dataclass(frozen=True)
+class Analyze:
+    """Run the prompt: tokens, every pattern, losses, the ten best next tokens. Answer: `Analysis`."""
+
+    prompt: Prompt
+    ablated: tuple[HeadRef, ...] = ()
+    ablation_kind: AblationKind = "zero"
+    lane: Lane = "run"
+
+
+@dataclass(frozen=True)
+class ExamineHead:
+    """One head on the prompt, in full precision: pattern and raw scores. Answer: `HeadDetail`."""
+
+    prompt: Prompt
+    head: HeadRef
+    ablated: tuple[HeadRef, ...] = ()
+    ablation_kind: AblationKind = "zero"
+    lane: Lane = "run"
+
+
+@dataclass(frozen=True)
+class ObserveBehaviour:
+    """What the heads do on this prompt at `destination` (None: the last token), and what removing the best
+    matching head costs. Answer: `Behaviour`."""
+
+    prompt: Prompt
+    destination: int | None = None
+    ablated: tuple[HeadRef, ...] = ()
+    ablation_kind: AblationKind = "zero"
+    lane: Lane = "sweep"
+
+
+@dataclass(frozen=True)
+class ScoreHeads:
+    """Role scores of every head on random repeats, with control, copying and removal. Answer: `RoleScores`.
+
+    `bos` None puts the beginning-of-sequence token first wherever the model has one: heads rest there.
+    """
+
+    length: int = 40
+    samples: int = 8
+    seed: int = 0
+    bos: bool | None = None
+    ablated: tuple[HeadRef, ...] = ()
+    ablation_kind: AblationKind = "zero"
+    lane: Lane = "sweep"
+
+
+Request = LoadModel | Analyze | ExamineHead | ObserveBehaviour | ScoreHeads

@@ -1,0 +1,201 @@
+"""What the engine answers: frozen values with read-only numpy arrays; tensors never leave the engine. No
+torch, no Qt.
+
+A number that is not defined or not measured is None, or NaN inside an array; never a made-up value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.model.config import HeadRef
+from engine.model.library import (
+    ModelInfo as ModelInfo,
+)  # re-exported: the window enters the engine by this file
+from engine.work.requests import Prompt, Request
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of the prompt. Characters that span tokens stand in their first token, the others have text
+    "".
+    """
+
+    position: int
+    id: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One candidate for the next token."""
+
+    id: int
+    text: str
+    probability: float
+    logit: float
+
+
+@dataclass(frozen=True)
+class MatcherGuess:
+    """What a literal matcher would say: a token that followed an earlier copy of the last one, and how often."""
+
+    id: int
+    text: str
+    count: int
+    sources: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One run of one prompt.
+
+    patterns (L, H, T, T) float16, destination rows and source columns, softmax over sources.
+    losses (T) nats for the token at each position given those before; NaN at position 0.
+    position_predictions: for every position the most probable next token.
+    thumbnails (L, H, S, S) uint8, attention 0-1 as 0-255 with gamma 0.7, max-pooled when S < T;
+    thumbnails_without_first: the same with source 0 left out.
+    stripe (T, T) bool: sources that follow an earlier copy of the destination's token.
+    """
+
+    model: ModelInfo
+    prompt: Prompt
+    tokens: tuple[Token, ...]
+    losses: NDArray[np.float32]
+    predictions: tuple[Prediction, ...]
+    position_predictions: tuple[Prediction, ...]
+    matcher: tuple[MatcherGuess, ...]
+    patterns: NDArray[np.float16]
+    thumbnails: NDArray[np.uint8]
+    thumbnails_without_first: NDArray[np.uint8]
+    stripe: NDArray[np.bool_]
+    ablated: tuple[HeadRef, ...] = ()
+    notice: str | None = None
+
+
+@dataclass(frozen=True)
+class HeadDetail:
+    """One head on one prompt: pattern and scores (T, T) float32; scores are q.k/sqrt(d_head), NaN above the
+    diagonal.
+    """
+
+    head: HeadRef
+    prompt: Prompt
+    pattern: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class HeadScores:
+    """The scores of one head (science: Olsson et al. 2022, Elhage et al. 2021); None where not defined or not
+    measured.
+
+    `n_rows` is the number of eligible rows of the strict induction score and `chance` what uniform attention
+    gives on them.
+    """
+
+    layer: int
+    head: int
+    previous_token: float | None = None
+    duplicate_token: float | None = None
+    induction: float | None = None
+    induction_se: float | None = None
+    induction_control: float | None = None
+    chance: float | None = None
+    n_rows: int = 0
+    rank: int | None = None
+    olsson_prefix: float | None = None
+    olsson_copying: float | None = None
+    tl_diagonal: float | None = None
+    tl_mul: float | None = None
+    first_token: float | None = None
+    entropy: float | None = None
+    copying_eigenvalue: float | None = None
+    ov_top1: float | None = None
+    ov_top5: float | None = None
+    ablation_delta_loss: float | None = None
+
+    @property
+    def ref(self) -> HeadRef:
+        return HeadRef(self.layer, self.head)
+
+
+@dataclass(frozen=True)
+class RoleScores:
+    """Every head on random repeats: BOS + `length` distinct tokens twice, `samples` draws.
+
+    copy_loss_first/second: mean nats per token of the first and of the second copy (without its first token).
+    losses: nats at each position, mean over samples; NaN at position 0.
+    `complete` is False while removals are still being measured (partial result).
+    """
+
+    model_hash: str
+    length: int
+    samples: int
+    seed: int
+    heads: tuple[HeadScores, ...]
+    copy_loss_first: float
+    copy_loss_second: float
+    losses: tuple[float, ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What happened at one position of the prompt, in numbers a sentence can be made of.
+
+    `earlier`: positions < destination with the same token. `head`, `source`, `attention`: the head which
+    attends most to a token that followed an earlier copy, that place and the weight there (None when there is
+    no earlier copy). `probability` is that of the source's token as next token, `probability_without` the
+    same with the head removed (zero), `best` the model's own best guess; `scores`: head scores on this prompt
+    (eligible rows only).
+    """
+
+    prompt: Prompt
+    destination: int
+    earlier: tuple[int, ...]
+    head: HeadRef | None
+    source: int | None
+    attention: float | None
+    probability: float | None
+    probability_without: float | None
+    best: Prediction
+    scores: tuple[HeadScores, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a request has no answer: one line for the user, one line on what to do, and the details to copy."""
+
+    title: str
+    hint: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A job on its way: `done` of `total` steps (total 0: unknown), a word on what is being done, a partial answer."""
+
+    id: int
+    done: int
+    total: int
+    what: str
+    partial: Any = None
+
+
+Answer = ModelInfo | Analysis | HeadDetail | Behaviour | RoleScores
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The one end of a request: an answer, a failure, or neither when it was cancelled or replaced."""
+
+    id: int
+    request: Request
+    answer: Answer | None = None
+    failure: Failure | None = None
+    seconds: float = 0.0

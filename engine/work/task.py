@@ -1,0 +1,19 @@
+"""What a job may ask of whoever runs it. No torch, no Qt."""
+
+from __future__ import annotations
+
+from engine.work.results import Answer
+
+
+class Task:
+    """A job that runs to its end and tells nobody: the command line's. The worker's own kind listens and reports."""
+
+    def cancelled(self) -> bool:
+        """True when nobody waits for the answer any more."""
+        return False
+
+    def report(self, done: int, total: int, what: str, partial: Answer | None = None) -> None:
+        """Say how far the job is, with what is known so far."""
+
+    def yield_point(self) -> None:
+        """Called between chunks: more urgent requests are served here. Raises taps.Cancelled when cancelled."""

@@ -1,0 +1,59 @@
+"""Per-token losses against the framework's cross-entropy, and what becomes of them (V24)."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from engine.circuits.losses import copy_losses, late_minus_early, token_losses
+from engine.circuits.probes import random_repeat
+from engine.model.handbuilt import VOCABULARY, k_composition
+from tests.engine.shapes import random_model, random_tokens
+
+
+def test_that_the_mean_loss_is_the_frameworks_cross_entropy() -> None:  # V24
+    model = random_model("gpt2-like")
+    tokens = random_tokens(model)
+    logits = model(tokens)
+    losses = token_losses(logits, tokens)
+    expected = functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+    torch.testing.assert_close(losses[:, 1:].mean(), expected, rtol=0, atol=1e-12)
+    assert losses.shape == tokens.shape
+    assert losses[:, 0].isnan().all()
+
+
+def test_that_one_token_has_no_loss() -> None:
+    model = random_model()
+    tokens = random_tokens(model, length=1)
+    assert token_losses(model(tokens), tokens).isnan().all()
+
+
+def test_that_a_uniform_model_loses_log_v_everywhere() -> None:  # V24
+    tokens = torch.arange(60)[None]
+    losses = token_losses(torch.zeros(1, 60, 60, dtype=torch.float64), tokens)
+    torch.testing.assert_close(
+        losses[:, 1:], torch.full((1, 59), math.log(60), dtype=torch.float64), rtol=0, atol=1e-12
+    )
+    assert late_minus_early(losses, early=10, late=50) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_that_the_copies_are_told_apart() -> None:
+    with_bos = torch.tensor([[math.nan, 1.0, 2.0, 3.0, 50.0, 0.5, 0.7]])
+    assert copy_losses(with_bos, 3) == pytest.approx((2.0, 0.6))
+    without = with_bos[:, 1:].clone()
+    without[0, 0] = math.nan
+    assert copy_losses(without, 3) == pytest.approx((2.5, 0.6))
+    single = torch.tensor([[math.nan, 1.0, 2.0]])
+    assert copy_losses(single, 1)[0] == 1.0
+    assert math.isnan(copy_losses(single, 1)[1])
+
+
+def test_that_in_context_learning_is_negative_for_a_model_that_copies() -> None:  # V24
+    tokens = random_repeat(range(1, VOCABULARY), 11, samples=4, seed=0, bos=0)
+    losses = token_losses(k_composition()(tokens), tokens)
+    assert late_minus_early(losses, early=5, late=20) < -10
+    with pytest.raises(ValueError, match="23 tokens"):
+        late_minus_early(losses)
