@@ -1,0 +1,162 @@
+"""What the user can do to the state, one method each, for menus, keys and buttons alike. Knows no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from PySide6.QtCore import QObject, Slot
+
+from engine.work.requests import Prompt, Repeat
+from engine.work.results import Analysis
+from gui.prompts import samples
+from gui.state import ExplorerState, HeadOrder
+
+
+class Actions(QObject):
+    """Every method is a slot without arguments unless it says what it takes."""
+
+    def __init__(self, state: ExplorerState, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._state = state
+
+    # ------------------------------------------------------------ prompt
+    @Slot(str)
+    def type_prompt(self, text: str) -> None:
+        """The text as typed; the choice of BOS stays. The empty entry of a random repeat is not a text."""
+        if not text and self._state.selection.prompt.repeat is not None:
+            return
+        self._state.select(prompt=Prompt(text, bos=self._state.selection.prompt.bos))
+
+    @Slot(int, int)
+    def repeat_prompt(self, length: int, seed: int) -> None:
+        """Random tokens twice: the standard probe for induction."""
+        bos = self._state.selection.prompt.bos
+        self._state.select(prompt=Prompt(repeat=Repeat(length, seed), bos=bos), token=None, source=None)
+
+    @Slot(str)
+    def sample_prompt(self, text: str) -> None:
+        """One of the prompts that come with the model."""
+        self._state.select(prompt=Prompt(text, bos=self._state.selection.prompt.bos), token=None, source=None)
+
+    @Slot()
+    def first_sample(self) -> None:
+        """A prompt that surely has something to copy."""
+        model = self._state.findings.model
+        own = samples(model) if model is not None else ()
+        if own:
+            self.sample_prompt(own[0].text)
+
+    def bos_is_on(self) -> bool:
+        """Whether the prompt begins with BOS, as chosen or as the model's file says."""
+        chosen, model = self._state.selection.prompt.bos, self._state.findings.model
+        return chosen if chosen is not None else (model.prepends_bos if model is not None else True)
+
+    @Slot()
+    def toggle_bos(self) -> None:
+        prompt, model = self._state.selection.prompt, self._state.findings.model
+        wanted = not self.bos_is_on()
+        usual = model is not None and model.prepends_bos == wanted
+        self._state.select(prompt=replace(prompt, bos=None if usual else wanted), token=None, source=None)
+
+    def can_accept(self) -> bool:
+        return self._state.findings.analysis is not None and self._state.selection.prompt.repeat is None
+
+    @Slot()
+    def accept_prediction(self) -> None:
+        """Write the best guess at the end of the prompt."""
+        self.accept_candidate(0)
+
+    @Slot(int)
+    def accept_candidate(self, index: int) -> None:
+        """Write one of the ten best at the end of the prompt; a guess about an older one is not."""
+        analysis, prompt = self._state.findings.analysis, self._state.selection.prompt
+        if analysis is None or analysis.prompt != prompt:
+            return
+        if self.can_accept() and index < len(analysis.predictions):
+            text = continued(prompt.text, analysis, analysis.predictions[index].text)
+            self._state.select(prompt=replace(prompt, text=text))
+
+    # ------------------------------------------------------------ heads
+    @Slot()
+    def toggle_removal(self) -> None:
+        """Take the pinned head out of the model, or put it back."""
+        head = self._state.held_head
+        if head is not None:
+            self._state.toggle_removal(head)
+
+    @Slot()
+    def restore_all(self) -> None:
+        self._state.select(ablated=())
+
+    def has_removals(self) -> bool:
+        return bool(self._state.selection.ablated)
+
+    def can_undo(self) -> bool:
+        return self._state.can_undo
+
+    def can_redo(self) -> bool:
+        return self._state.can_redo
+
+    @Slot()
+    def undo(self) -> None:
+        self._state.undo()
+
+    @Slot()
+    def redo(self) -> None:
+        self._state.redo()
+
+    @Slot()
+    def let_go(self) -> None:
+        self._state.let_go()
+
+    # ------------------------------------------------------------ view
+    @Slot()
+    def toggle_first(self) -> None:
+        self._state.select(hide_first=not self._state.selection.hide_first)
+
+    @Slot()
+    def toggle_stripe(self) -> None:
+        self._state.select(stripe=not self._state.selection.stripe)
+
+    @Slot()
+    def toggle_raw_scores(self) -> None:
+        self._state.select(raw_scores=not self._state.selection.raw_scores)
+
+    @Slot()
+    def sort_by_layer(self) -> None:
+        self._sort("layer")
+
+    @Slot()
+    def sort_by_induction(self) -> None:
+        self._sort("induction")
+
+    @Slot()
+    def sort_by_previous(self) -> None:
+        self._sort("previous")
+
+    def hides_first(self) -> bool:
+        return self._state.selection.hide_first
+
+    def shows_stripe(self) -> bool:
+        return self._state.selection.stripe
+
+    def shows_raw_scores(self) -> bool:
+        return self._state.selection.raw_scores
+
+    def is_sorted_by(self, order: str) -> Callable[[], bool]:
+        """A question to be asked later."""
+
+        def answer() -> bool:
+            return self._state.selection.order == order
+
+        return answer
+
+    def _sort(self, order: HeadOrder) -> None:
+        self._state.select(order=order)
+
+
+def continued(text: str, analysis: Analysis, piece: str) -> str:
+    """`text` and the next token; tokens that carry no spaces of their own get one between them."""
+    spelled = "".join(token.text for token in analysis.tokens)
+    return text + piece if text and spelled.endswith(text) else f"{text.rstrip()} {piece}".lstrip()

@@ -1,0 +1,198 @@
+"""The timings that need Qt: the window's start, the way from a key press to the picture, a hover over 1024 heads.
+
+Each is measured beside its floor or its budget in the same run; what cannot be measured here says why.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyqtgraph
+from PySide6 import __version__ as qt_version
+from PySide6.QtCore import QEventLoop, QObject, Slot
+from PySide6.QtWidgets import QApplication, QWidget
+
+from engine.work.requests import Prompt
+from gui.app import make_application
+from gui.state import Findings
+from gui.studio import Studio
+from gui.theme import DARK
+from gui.widgets.atlas_view import AtlasView
+
+Row = dict[str, Any]
+ROOT = Path(__file__).resolve().parent.parent
+FLOOR_CODE = "import PySide6.QtWidgets, pyqtgraph"
+WINDOW_CODE = """
+import os
+from gui.app import Session, make_application
+app = make_application()
+session = Session("default", None, None)
+session.window.show()
+app.processEvents()
+os._exit(0)
+"""
+START_BUDGET, KEY_BUDGET, HOVER_BUDGET = 1.5, 0.033, 0.016
+REPAINTS = 60
+WORDS = "the lantern keeper hums a tune and then the lantern keeper rests "
+
+
+def run(only: Sequence[str]) -> dict[str, Any]:
+    """Every row, or those named; a name that is not measured here is an error. Raises ValueError."""
+    unknown = [name for name in only if name not in ROWS]
+    if unknown:
+        raise ValueError(f"there is no measurement {unknown[0]!r}, only {', '.join(ROWS)}")
+    app = make_application()
+    rows = [measure() for name, measure in ROWS.items() if not only or name in only]
+    app.processEvents()
+    machine = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
+    versions = {"python": platform.python_version(), "pyside6": qt_version, "numpy": np.__version__}
+    return {"machine": machine, "versions": versions, "rows": rows}
+
+
+def window_start() -> Row:
+    """From the start of the process to the shown window, against importing the two libraries alone."""
+    _seconds_of(WINDOW_CODE)  # the first start also fills the disk's cache
+    pairs = [(_seconds_of(FLOOR_CODE), _seconds_of(WINDOW_CODE)) for _ in range(5)]
+    floor, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = ours / floor
+    return _row("window_start", ours, floor, FLOOR_CODE, ratio, START_BUDGET, ratio <= START_BUDGET, len(pairs))
+
+
+def _seconds_of(code: str) -> float:
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HEADSCOPE_HOME": os.devnull}
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def keypress_to_paint_p95() -> Row:
+    """From the end of the typing pause to grid and predictions painted: default model, prompt of 64 tokens."""
+    name = "keypress_to_paint_p95"
+    studio = Studio("dark", (1280, 800))
+    try:
+        text = _text_of(63, studio)
+        watch = _Watch(studio)
+        times = [watch.key(f"{text} {first}{second}") for first in "abcdef" for second in "abcdefghij"]
+    except ValueError as error:
+        return _unmeasured(name, KEY_BUDGET, str(error))
+    finally:
+        studio.close()
+    p95 = float(np.percentile(times, 95))
+    return _row(name, p95, None, "the budget", None, KEY_BUDGET, p95 < KEY_BUDGET, len(times))
+
+
+def _text_of(count: int, studio: Studio) -> str:
+    """Words that make `count` tokens, BOS among them, in the default model."""
+    words = WORDS.split()
+    for length in range(count // 2, count + 1):
+        text = " ".join(words[place % len(words)] for place in range(length))
+        if len(studio.show("default", Prompt(text)).tokens) >= count:
+            break
+    return text
+
+
+class _Watch(QObject):
+    """Notes when the entry told a text, and ends the waiting when the answer to it is there."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self.told = 0.0
+        self.loop = QEventLoop()
+        self._studio, self._text = studio, ""
+        studio.window.prompt.edit.promptChanged.connect(self._note)
+        studio.state.found.connect(self._look)  # connected last: the panels have the answer already
+
+    @Slot(str)
+    def _note(self, text: str) -> None:
+        self.told, self._text = time.perf_counter(), text
+
+    @Slot(object, object)
+    def _look(self, new: Findings, old: Findings) -> None:
+        if new.analysis is not None and new.analysis.prompt.text == self._text:
+            self.loop.quit()
+
+    def key(self, text: str) -> float:
+        """Seconds from the text as told by the entry to the picture of its answer."""
+        self._studio.window.prompt.edit.set_prompt(text)
+        self.loop.exec()
+        QApplication.processEvents()  # what the answer changed is painted now
+        seconds = time.perf_counter() - self.told
+        self._studio.settle()
+        return seconds
+
+
+def hover_repaint_1024() -> Row:
+    """A grid of 1024 heads when the pointer moves to another token, against pyqtgraph painting one bare picture."""
+    side, count = 32, 64
+    pictures = np.random.default_rng(0).integers(0, 256, (side, side, count, count), dtype=np.uint8)
+    atlas = AtlasView()
+    atlas.set_theme(DARK)
+    atlas.resize(2048, 2048)
+    atlas.set_thumbnails(pictures)
+    atlas.show()
+    ours = _p95_of_repaints(atlas, lambda turn: atlas.set_focus_cells(turn % count, turn % count, count))
+    plain = pyqtgraph.GraphicsLayoutWidget()
+    plain.resize(2048, 2048)
+    plain.addViewBox().addItem(pyqtgraph.ImageItem(np.zeros((2048, 2048), np.uint8)))
+    plain.show()
+    floor = _p95_of_repaints(plain.viewport(), lambda turn: None)
+    for widget in (atlas, plain):
+        widget.close()
+    against = "pyqtgraph: one bare ImageItem of 2048 x 2048"
+    return _row("hover_repaint_1024", ours, floor, against, floor / ours, HOVER_BUDGET, ours < HOVER_BUDGET, REPAINTS)
+
+
+def _p95_of_repaints(widget: QWidget, change: Callable[[int], None]) -> float:
+    target = widget.viewport() if isinstance(widget, AtlasView) else widget
+    while not target.window().windowHandle().isExposed():
+        QApplication.processEvents()
+    QApplication.processEvents()
+    times = []
+    for turn in range(REPAINTS):
+        start = time.perf_counter()
+        change(turn)
+        target.repaint()
+        times.append(time.perf_counter() - start)
+    return float(np.percentile(times, 95))
+
+
+def _row(
+    name: str,
+    ours: float | None,
+    theirs: float | None,
+    against: str,
+    ratio: float | None,
+    budget: float,
+    met: bool | None,
+    runs: int,
+) -> Row:
+    return {
+        "name": name,
+        "ours_s": ours,
+        "theirs_s": theirs,
+        "against": against,
+        "ratio": ratio,
+        "budget": budget,
+        "met": met,
+        "runs": runs,
+    }
+
+
+def _unmeasured(name: str, budget: float, why: str) -> Row:
+    return _row(name, None, None, f"not measured: {why}", None, budget, None, 0)
+
+
+ROWS: dict[str, Callable[[], Row]] = {
+    "window_start": window_start,
+    "keypress_to_paint_p95": keypress_to_paint_p95,
+    "hover_repaint_1024": hover_repaint_1024,
+}

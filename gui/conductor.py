@@ -1,0 +1,219 @@
+"""Keeps the engine busy with what the window needs: compares what is shown with what was answered, and asks
+for the first thing that is missing in each lane. The only place that submits requests and receives answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from PySide6.QtCore import QObject, Signal, SignalInstance, Slot
+
+from engine.work.requests import (
+    Analyze,
+    ExamineHead,
+    Lane,
+    LoadModel,
+    ObserveBehaviour,
+    Prompt,
+    Request,
+    ScoreHeads,
+)
+from engine.work.results import (
+    Analysis,
+    Failure,
+    Finished,
+    ModelInfo,
+    Progress,
+    RoleScores,
+)
+from gui.prompts import samples
+from gui.state import ExplorerState, Selection, Status
+
+LANES: tuple[Lane, ...] = ("load", "run", "sweep")
+IDLE = Status()
+
+
+class Service(Protocol):
+    """The part of EngineService that the window relies on."""
+
+    @property
+    def message(self) -> SignalInstance: ...
+
+    def submit(self, request: Request) -> int: ...
+
+    def cancel(self, request_id: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing the window wants to know: the question, and under which name its answer is filed."""
+
+    name: str
+    request: Request
+
+
+@dataclass(frozen=True)
+class Errand:
+    """A need that the engine is working on."""
+
+    id: int
+    need: Need
+
+
+class Conductor(QObject):
+    """Asks for what is missing, files the answers, drops the stale; failures go out as values."""
+
+    failed = Signal(object)
+    settled = Signal()
+
+    def __init__(self, state: ExplorerState, service: Service, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._state = state
+        self._service = service
+        self._errands: dict[Lane, Errand] = {}
+        self._answered: dict[str, Request] = {}
+        self._opened = ""
+        self._fresh_model = True
+        service.message.connect(self._receive)
+        state.selected.connect(self._steer_selection)
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that is shown has been answered."""
+        return not self._errands
+
+    @Slot(object, object)
+    def _steer_selection(self, new: Selection, old: Selection) -> None:
+        self.steer()
+
+    def steer(self) -> None:
+        """Ask for whatever is needed next and not already under way."""
+        if not self._state.selection.ablated and self._prompt_is_read():
+            self._answered.pop("analysis", None)  # what is no longer kept has to be asked for again
+            self._state.find(analysis=self._state.findings.baseline)
+        needs = self._needs()
+        for lane in LANES:
+            self._steer_lane(lane, [need for need in needs if need.request.lane == lane])
+        if self.idle:
+            self._state.find(status=IDLE)
+            self.settled.emit()
+
+    def _steer_lane(self, lane: Lane, needs: list[Need]) -> None:
+        errand = self._errands.get(lane)
+        need = next((need for need in needs if self._answered.get(need.name) != need.request), None)
+        if errand is not None and errand.need == need:
+            return
+        if need is not None:
+            self._errands[lane] = Errand(self._service.submit(need.request), need)
+        elif errand is not None:
+            del self._errands[lane]
+            self._service.cancel(errand.id)
+
+    def _needs(self) -> list[Need]:
+        """Everything that the window wants to know now, the most urgent first.
+
+        Behaviour goes into the run lane, so that it interrupts the model's scores without starting them anew.
+        """
+        shown, findings = self._state.selection, self._state.findings
+        needs = [Need("model", LoadModel(shown.model))] if shown.model else []
+        if findings.model is None:
+            return needs
+        needs.append(Need("scores", ScoreHeads(length=probe_length(findings.model))))
+        if shown.prompt.text or shown.prompt.repeat:
+            needs.append(Need("baseline", Analyze(shown.prompt)))
+        if not self._prompt_is_read() or findings.baseline is None:
+            return needs
+        if shown.ablated:
+            needs.append(Need("analysis", Analyze(shown.prompt, shown.ablated)))
+        if shown.raw_scores and (head := self._state.shown_head) is not None:
+            needs.append(Need("detail", ExamineHead(shown.prompt, head, shown.ablated)))
+        in_reach = shown.token is not None and shown.token < len(findings.baseline.tokens)
+        destination = shown.token if in_reach else None
+        needs.append(Need("behaviour", ObserveBehaviour(shown.prompt, destination, lane="run")))
+        return needs
+
+    def _prompt_is_read(self) -> bool:
+        """Whether the baseline is that of the present prompt; a prompt that failed is not read."""
+        asked = Analyze(self._state.selection.prompt)
+        return self._answered.get("baseline") == asked and self._state.findings.problem is None
+
+    @Slot(object)
+    def _receive(self, message: Progress | Finished) -> None:
+        lane = next((lane for lane, errand in self._errands.items() if errand.id == message.id), None)
+        if lane is None:
+            return
+        need = self._errands[lane].need
+        if isinstance(message, Progress):
+            self._note_progress(message)
+            return
+        del self._errands[lane]
+        if message.failure is not None:
+            self._answered[need.name] = need.request
+            self._fail(need, message.failure)
+        elif message.answer is not None:
+            self._answered[need.name] = need.request
+            self._file(need, message.answer)
+        self.steer()
+
+    def _note_progress(self, message: Progress) -> None:
+        self._state.find(status=Status(message.what, message.done, message.total))
+        if isinstance(message.partial, RoleScores):
+            self._state.find(scores=message.partial)
+
+    def _file(self, need: Need, answer: object) -> None:
+        match answer:
+            case ModelInfo():
+                self._open(need, answer)
+            case Analysis() if need.name == "baseline":
+                self._fresh_model = False
+                shown = {} if self._state.selection.ablated else {"analysis": answer}
+                self._state.find(baseline=answer, problem=None, **shown)
+            case _:
+                self._state.find(**{need.name: answer})
+
+    def _open(self, need: Need, model: ModelInfo) -> None:
+        """A new model: what is known of the old one is stale, but stays in sight until the first new run."""
+        self._opened = self._state.selection.model
+        self._answered = {"model": need.request}
+        self._fresh_model = True
+        for lane in [lane for lane in self._errands if lane != "load"]:
+            self._service.cancel(self._errands.pop(lane).id)
+        self._state.find(model=model, behaviour=None, scores=None, detail=None, problem=None)
+        own, prompt = samples(model), self._state.selection.prompt
+        if prompt == Prompt() and own:
+            prompt = Prompt(own[0].text)
+        self._state.select(prompt=prompt, ablated=(), head=None, token=None, source=None)
+
+    def _fail(self, need: Need, failure: Failure) -> None:
+        if need.name == "model":
+            self._return_to_open_model()
+        elif need.name == "baseline":
+            sample = self._own_sample()
+            if sample is not None:
+                self.failed.emit(replace(failure, hint="Here is one of its own prompts instead."))
+                self._state.select(prompt=sample, token=None, source=None)
+                return
+            self._state.find(problem=failure)
+        self.failed.emit(failure)
+
+    def _return_to_open_model(self) -> None:
+        """The old model is still there; when there is none, the first that ships is opened."""
+        shipped = self._state.findings.models
+        fallback = self._opened or (shipped[0].name if shipped else "")
+        if self._opened:
+            self._answered["model"] = LoadModel(self._opened)
+        if fallback:
+            self._state.select(model=fallback)
+
+    def _own_sample(self) -> Prompt | None:
+        """A prompt that this model can surely read, for a model just opened that cannot read the old one."""
+        model = self._state.findings.model
+        own = samples(model) if self._fresh_model and model is not None else ()
+        self._fresh_model = False
+        return Prompt(own[0].text) if own else None
+
+
+def probe_length(model: ModelInfo) -> int:
+    """How many tokens the random repeat may have: 40 where context and vocabulary allow it."""
+    return max(1, min(40, (model.context - 1) // 2, model.vocabulary - 1))

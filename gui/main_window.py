@@ -1,0 +1,295 @@
+"""The window: where the panels stand, menus, toasts, and what is remembered. It knows the state, not the engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QApplication, QFileDialog, QMainWindow, QMenu, QVBoxLayout, QWidget
+from typing_extensions import override
+
+from engine.work.results import Failure, ModelInfo
+from gui.actions import Actions
+from gui.choice_menu import Choice, ChoiceMenu
+from gui.command_list import all_commands
+from gui.commands import MENUS, CommandSet
+from gui.exporter import Exporter, NumberedPanel
+from gui.help_sheet import TextSheet, about_html, shortcuts_html
+from gui.panels.head_panel import HeadPanel
+from gui.panels.heads_panel import HeadsPanel
+from gui.panels.prediction_panel import PredictionPanel
+from gui.panels.prompt_panel import PromptPanel
+from gui.panels.roles_panel import RolesPanel
+from gui.prompts import samples
+from gui.repeat_dialog import RepeatDialog
+from gui.settings import Settings
+from gui.splitter import HairlineSplitter
+from gui.state import ExplorerState, Findings, Selection, changed
+from gui.theme import BODY, ThemeManager, palette, style_sheet, ui_font
+from gui.top_bar import TopBar
+from gui.widgets.panel_frame import PanelFrame
+from gui.widgets.sentence_bar import SentenceBar
+from gui.widgets.toast import ToastStack
+from gui.wording import LEAD_ROLES, model_line, sentence_of
+
+TRY_REPEAT = "Try one that repeats"
+FRESH_REPEAT = (20, 0)
+
+
+class MainWindow(QMainWindow):
+    """The Explore workspace."""
+
+    def __init__(self, state: ExplorerState, themes: ThemeManager, settings: Settings) -> None:
+        super().__init__()
+        self.setWindowTitle("Headscope")
+        self.state, self.themes, self._settings = state, themes, settings
+        self.actions_of_state = Actions(state, self)
+        self.toasts = ToastStack(self)
+        self._make_panels()
+        self._lay_out()
+        exporter = Exporter("window", self, self.numbered, self.say, self)
+        commands = all_commands(self, self.actions_of_state, exporter, themes)
+        self.commands = CommandSet(commands, self)
+        self._make_menus()
+        self._fill_title_lines()
+        themes.changed.connect(self._apply_theme)
+        state.selected.connect(self._on_selected)
+        state.found.connect(self._on_found)
+        self._apply_theme()
+        self._tell()
+        self._restore()
+        self.prompt.edit.setFocus()
+
+    # ------------------------------------------------------------ making
+    def _make_panels(self) -> None:
+        state, actions = self.state, self.actions_of_state
+        self.top = TopBar(self)
+        self.prompt = PromptPanel(state, actions)
+        self.heads, self.roles, self.head = HeadsPanel(state), RolesPanel(state), HeadPanel(state)
+        self.prediction = PredictionPanel(state, actions)
+        self.sentence = SentenceBar()
+        self.sentence.buttonClicked.connect(actions.first_sample)
+        self._frames: dict[str, PanelFrame] = {
+            "heads": self.heads,
+            "roles": self.roles,
+            "head": self.head,
+            "prediction": self.prediction,
+        }
+        self.numbered: dict[str, NumberedPanel] = {
+            "tokens": self.prompt,
+            "prediction": self.prediction,
+            "roles": self.roles,
+            "head": self.head,
+            "heads": self.heads,
+        }
+        for name, frame in self._frames.items():
+            exporter = Exporter(name, frame, {name: self.numbered[name]}, self.say, self)
+            frame.copyFigure.connect(exporter.copy_figure)
+            frame.saveNumbers.connect(exporter.ask_numbers)
+
+    @property
+    def views(self) -> dict[str, QWidget]:
+        """What can be drawn by itself, by name."""
+        return {"window": self, "tokens": self.prompt.strip, **self._frames}
+
+    def _lay_out(self) -> None:
+        self.left = HairlineSplitter(Qt.Orientation.Vertical, [self.heads, self.roles], [9, 11])
+        self.columns = HairlineSplitter(
+            Qt.Orientation.Horizontal, [self.left, self.head, self.prediction], [44, 58, 28]
+        )
+        self._splitters = {"left": self.left, "columns": self.columns}
+        body, self._rule = QWidget(), QWidget()
+        self._rule.setFixedHeight(1)
+        column = QVBoxLayout(body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for widget in (self.top, self.prompt, self._rule, self.columns, self.sentence):
+            column.addWidget(widget, 1 if widget is self.columns else 0)
+        self.setCentralWidget(body)
+        self.resize(1440, 900)
+
+    def _make_menus(self) -> None:
+        action = self.commands.action
+        self.model_menu = ChoiceMenu("Open", [action("model.open")], self)
+        self.sample_menu = ChoiceMenu("Sample prompts", [], self)
+        self.sort_menu = QMenu(self)
+        self.sort_menu.addActions([action("sort.layer"), action("sort.induction"), action("sort.previous")])
+        for title in MENUS:
+            menu = self.top.menus.addMenu(f"&{title}")
+            menu.setToolTipsVisible(True)
+            if title == "Prompt":
+                menu.addMenu(self.sample_menu)
+            if title == "Model":
+                menu.addMenu(self.model_menu)
+            self.commands.fill(menu, title)
+        self.addActions(self.commands.actions)
+        self.model_menu.chosen.connect(self._choose_model)
+        self.sample_menu.chosen.connect(self.actions_of_state.sample_prompt)
+
+    def _fill_title_lines(self) -> None:
+        action = self.commands.action
+        self.top.add_buttons(self.model_menu, [action("look.switch"), action("help.keys")])
+        self.prompt.add_controls(self.sample_menu, [action("repeat.random"), action("repeat.bos")])
+        self.heads.add_controls(self.sort_menu, [action("picture.first"), action("picture.stripe")])
+        self.head.add_controls([action("picture.raw")])
+
+    # ------------------------------------------------------------ following the state
+    @Slot(object, object)
+    def _on_selected(self, new: Selection, old: Selection) -> None:
+        self.commands.refresh()
+        self._tell()
+
+    @Slot(object, object)
+    def _on_found(self, new: Findings, old: Findings) -> None:
+        if changed(new, old, "models", "model"):
+            self._list_models(new)
+        if changed(new, old, "model"):
+            self.top.set_model(new.model)
+            self._list_samples(new.model)
+        if changed(new, old, "status"):
+            self.top.set_status(new.status)
+        self.commands.refresh()
+        self._tell()
+
+    def _tell(self) -> None:
+        found = self.state.findings
+        sentence = sentence_of(found.behaviour, found.analysis, found.baseline, found.model is None)
+        button = TRY_REPEAT if sentence.offers_prompt else ""
+        lead_role = LEAD_ROLES[sentence.kind]
+        self.sentence.set_sentence(sentence.text, sentence.lead, lead_role, sentence.detail, button)
+        self.setWindowTitle(f"Headscope · {found.model.title}" if found.model is not None else "Headscope")
+
+    def _list_models(self, found: Findings) -> None:
+        current = found.model.name if found.model is not None else ""
+        listed = found.models
+        if found.model is not None and current not in {model.name for model in listed}:
+            listed = (*listed, found.model)
+        self.model_menu.set_choices(
+            [Choice(model.name, model_line(model), model.summary, model.name == current) for model in listed]
+        )
+
+    def _list_samples(self, model: ModelInfo | None) -> None:
+        own = samples(model) if model is not None else ()
+        self.sample_menu.set_choices([Choice(sample.text, sample.text, sample.why) for sample in own])
+
+    # ------------------------------------------------------------ what the user may ask of the window
+    @Slot(str)
+    def _choose_model(self, name: str) -> None:
+        self.state.select(model=name)
+
+    @Slot()
+    def open_model_file(self) -> None:
+        kinds = "Models (*.safetensors *.gguf)"
+        chosen, _ = QFileDialog.getOpenFileName(self, "Open a model file", "", kinds)
+        if chosen:
+            self.state.select(model=str(Path(chosen)))
+
+    @Slot()
+    def focus_prompt(self) -> None:
+        self.prompt.edit.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.prompt.edit.selectAll()
+
+    @Slot()
+    def ask_repeat(self) -> None:
+        model, repeat = self.state.findings.model, self.state.selection.prompt.repeat
+        longest = min((model.context - 1) // 2, model.vocabulary - 1) if model is not None else FRESH_REPEAT[0]
+        length, seed = (repeat.length, repeat.seed + 1) if repeat is not None else FRESH_REPEAT
+        dialog = RepeatDialog(longest, length, seed, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.chosen.connect(self.actions_of_state.repeat_prompt)
+        dialog.open()
+
+    @Slot()
+    def let_go(self) -> None:
+        if not self.state.let_go():
+            self.toasts.dismiss_newest()
+            self.heads.view.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    @Slot()
+    def toggle_full_screen(self) -> None:
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+        self.commands.refresh()
+
+    @Slot()
+    def show_shortcuts(self) -> None:
+        self._open_sheet("Keys and pointing", shortcuts_html(self.commands.commands))
+
+    @Slot()
+    def show_about(self) -> None:
+        self._open_sheet("About Headscope", about_html())
+
+    def _open_sheet(self, title: str, html: str) -> None:
+        sheet = TextSheet(title, html, self)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.open()
+
+    # ------------------------------------------------------------ messages
+    def say(self, title: str, hint: str, bad: bool) -> None:
+        """One line that goes by itself."""
+        self.toasts.show_message(title, hint, role="negative" if bad else "accent")
+
+    @Slot(object)
+    def report(self, failure: Failure) -> None:
+        """Something went wrong; the application goes on."""
+        self.toasts.show_message(failure.title, failure.hint, failure.detail, role="negative")
+
+    # ------------------------------------------------------------ look
+    @Slot()
+    def switch_look(self) -> None:
+        self.themes.set_choice("light" if self.themes.theme.is_dark else "dark")
+        self.commands.refresh()
+
+    @Slot()
+    def look_dark(self) -> None:
+        self.themes.set_choice("dark")
+        self.commands.refresh()
+
+    @Slot()
+    def look_light(self) -> None:
+        self.themes.set_choice("light")
+        self.commands.refresh()
+
+    @Slot()
+    def look_as_system(self) -> None:
+        self.themes.set_choice("system")
+        self.commands.refresh()
+
+    @Slot()
+    def reset_scale(self) -> None:
+        self.themes.set_scale(1.0)
+
+    @Slot()
+    def _apply_theme(self) -> None:
+        theme = self.themes.theme
+        QApplication.setFont(ui_font(theme.px(BODY)))
+        QApplication.setPalette(palette(theme))
+        self.setStyleSheet(style_sheet(theme, theme.scale))
+        self._rule.setStyleSheet(f"background: {theme.hairline}")
+        self.top.set_theme(theme)
+        self.sentence.set_theme(theme)
+        self.toasts.set_theme(theme)
+        for splitter in self._splitters.values():
+            splitter.set_theme(theme)
+        for panel in (self.prompt, self.heads, self.roles, self.head, self.prediction):
+            panel.apply_theme(theme)
+
+    # ------------------------------------------------------------ memory
+    def _restore(self) -> None:
+        self.restoreGeometry(self._settings.geometry)
+        for name, splitter in self._splitters.items():
+            splitter.restoreState(self._settings.splitter(name))
+
+    def remember(self) -> None:
+        """Write down prompt, look and layout."""
+        shown = self.state.selection
+        self._settings.remember_prompt(shown.model, shown.prompt.text)
+        self._settings.remember_look(self.themes.choice, self.themes.scale)
+        states = {name: splitter.saveState() for name, splitter in self._splitters.items()}
+        self._settings.remember_window(self.saveGeometry(), states)
+        self._settings.sync()
+
+    @override
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.remember()
+        super().closeEvent(event)

@@ -1,0 +1,83 @@
+"""The line at the top of the window: name, menus, which model is open, what the engine is at, theme and help."""
+
+from __future__ import annotations
+
+import sys
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QMenuBar, QToolButton, QWidget
+from typing_extensions import override
+
+from engine.work.results import ModelInfo
+from gui.state import Status
+from gui.theme import BODY, DARK, SECONDARY, Theme, ui_font
+from gui.wording import model_facts, model_line, status_line
+
+
+class TopBar(QWidget):
+    """Shows what it is given; the menus are the window's."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._name = QLabel("Headscope", self)
+        # The Mac keeps its menus at the top of the screen, whatever window they belong to.
+        self.menus = QMenuBar() if sys.platform == "darwin" else QMenuBar(self)
+        self.model_button = QToolButton(self)
+        self.model_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.model_button.setAccessibleName("Model")
+        self._status = QLabel(self)
+        self._row = QHBoxLayout(self)
+        self._row.addWidget(self._name)
+        if sys.platform != "darwin":
+            self._row.addWidget(self.menus, 0, Qt.AlignmentFlag.AlignVCenter)
+        self._row.addWidget(self.model_button)
+        self._row.addStretch(1)
+        self._row.addWidget(self._status)
+        self._buttons: list[QToolButton] = []
+        self.set_model(None)
+
+    def add_buttons(self, model_menu: QMenu, actions: list[QAction]) -> None:
+        self.model_button.setMenu(model_menu)
+        for action in actions:
+            button = QToolButton(self)
+            button.setDefaultAction(action)
+            self._buttons.append(button)
+            self._row.addWidget(button)
+
+    def set_model(self, model: ModelInfo | None) -> None:
+        self.model_button.setText(f"{model_line(model)} ▾" if model is not None else "opening a model … ▾")
+        self.model_button.setToolTip(model_facts(model) if model is not None else "Which model is open.")
+
+    def set_status(self, status: Status) -> None:
+        """What the engine is at, quietly; empty when it rests."""
+        self._status.setText(status_line(status.text, status.done, status.total))
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self._name.setFont(ui_font(theme.px(15), 650))
+        self._status.setFont(ui_font(theme.px(SECONDARY)))
+        self._status.setStyleSheet(f"color: {theme.subtle}")
+        self.menus.setFont(ui_font(theme.px(BODY)))
+        self.menus.setStyleSheet(
+            f"QMenuBar {{ background: transparent; color: {theme.subtle}; }}"
+            f"QMenuBar::item {{ padding: {theme.px(4)}px {theme.px(8)}px; border-radius: {theme.px(4)}px; }}"
+            f"QMenuBar::item:selected {{ background: {theme.raised}; color: {theme.text}; }}"
+        )
+        self.model_button.setFont(ui_font(theme.px(BODY)))
+        self.model_button.setStyleSheet(
+            f"QToolButton {{ background: {theme.raised}; color: {theme.text};"
+            f" border: 1px solid {theme.hairline}; padding: {theme.px(4)}px {theme.px(10)}px; }}"
+        )
+        for button in self._buttons:
+            button.setFont(ui_font(theme.px(SECONDARY)))
+        self._row.setContentsMargins(theme.px(14), theme.px(5), theme.px(14), theme.px(5))
+        self._row.setSpacing(theme.px(10))
+
+    @override
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(self._theme.window))
+        painter.setPen(QColor(self._theme.hairline))
+        painter.drawLine(0, self.height() - 1, self.width(), self.height() - 1)

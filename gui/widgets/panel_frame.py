@@ -1,0 +1,157 @@
+"""What every panel stands in: a title line with small controls at its right, and a body. No frame, one hairline.
+
+Copy figure and Save numbers are there for every panel, which says what they do by connecting to the signals.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPixmap
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from typing_extensions import override
+
+from gui.icons import IconName, icon
+from gui.theme import BODY, DARK, SECONDARY, Role, Theme, ui_font
+
+_FIGURE_RATIO = 2.0  # a copied figure is sharp on paper and on dense screens
+
+
+class PanelFrame(QWidget):
+    """`copyFigure` and `saveNumbers` are the two controls that every panel has."""
+
+    copyFigure = Signal()
+    saveNumbers = Signal()
+
+    def __init__(self, title: str, body: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._role: Role = "none"
+        self._line_above = False
+        self._icons: list[tuple[QToolButton, IconName]] = []
+        self._dot = QLabel(self)
+        self._title = QLabel(title, self)
+        self._note = QLabel(self)
+        self._note_text = ""
+        self._note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._note.installEventFilter(self)
+        self.body = body
+        self._controls = QHBoxLayout()
+        self._line = QHBoxLayout()
+        for widget in (self._dot, self._title):
+            self._line.addWidget(widget)
+        self._line.addWidget(self._note, 1)
+        self._line.addLayout(self._controls)
+        self._column = QVBoxLayout(self)
+        self._column.addLayout(self._line)
+        self._column.addWidget(body, 1)
+        self._copy = self._own_control("copy", "Copy this panel as a picture.", "Copy figure")
+        self._copy.clicked.connect(self.copyFigure)
+        self._save = self._own_control("save", "Save the numbers of this panel as a CSV file.", "Save numbers")
+        self._save.clicked.connect(self.saveNumbers)
+        self.setAccessibleName(title)
+        self.set_theme(DARK)
+
+    # ------------------------------------------------------------ what is shown
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self._title.setFont(ui_font(theme.px(BODY), 600))
+        self._note.setFont(ui_font(theme.px(SECONDARY)))
+        self._note.setStyleSheet(f"color: {theme.subtle}")
+        for button, name in self._icons:
+            button.setIcon(icon(name, theme.subtle, theme.px(14)))
+            button.setIconSize(QSize(theme.px(14), theme.px(14)))
+        for at in range(self._controls.count()):
+            item = self._controls.itemAt(at)
+            widget = item.widget()
+            if widget is not None:
+                widget.setFont(ui_font(theme.px(SECONDARY)))
+        margin = theme.px(12)
+        self._column.setContentsMargins(margin, theme.px(8), margin, theme.px(8))
+        self._column.setSpacing(theme.px(6))
+        self._line.setSpacing(theme.px(8))
+        self._controls.setSpacing(theme.px(2))
+        self.set_role(self._role)
+        self._fit_note()
+
+    def set_title(self, title: str, role: Role | None = None) -> None:
+        """`role` puts a dot of its colour before the title; None leaves it as it is."""
+        self._title.setText(title)
+        self.setAccessibleName(title)
+        if role is not None:
+            self.set_role(role)
+
+    def set_role(self, role: Role) -> None:
+        """The dot before the title; "none" takes it away."""
+        self._role = role
+        size = self._theme.px(8)
+        self._dot.setVisible(role != "none")
+        self._dot.setFixedSize(size, size)
+        self._dot.setStyleSheet(f"background: {self._theme.role(role)}; border-radius: {size // 2}px")
+
+    def set_note(self, text: str, tip: str = "") -> None:
+        """The quiet words at the right of the title: "random repeats, n = 400"."""
+        self._note_text = text
+        self._note.setToolTip(tip or text)
+        self._fit_note()
+
+    def _fit_note(self) -> None:
+        metrics = self._note.fontMetrics()
+        room = self._note.width()
+        self._note.setText(metrics.elidedText(self._note_text, Qt.TextElideMode.ElideRight, room))
+
+    @override
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The note gives way before the title and the controls do."""
+        if watched is self._note and event.type() == QEvent.Type.Resize:
+            self._fit_note()
+        return False
+
+    def set_line_above(self, shown: bool) -> None:
+        """A hairline that parts this panel from the one above it."""
+        self._line_above = shown
+        self.update()
+
+    def add_control(self, control: QWidget) -> None:
+        """A small control on the title line, left of Copy figure and Save numbers."""
+        self._controls.insertWidget(self._controls.count() - 2, control)
+        control.setFont(ui_font(self._theme.px(SECONDARY)))
+
+    def add_button(self, text: str, tip: str, checkable: bool = False) -> QToolButton:
+        """A text button on the title line; connect to its `clicked` or `toggled`."""
+        button = QToolButton(self)
+        button.setText(text)
+        button.setToolTip(tip)
+        button.setCheckable(checkable)
+        self.add_control(button)
+        return button
+
+    def _own_control(self, name: IconName, tip: str, words: str) -> QToolButton:
+        button = QToolButton(self)
+        button.setToolTip(tip)
+        button.setAccessibleName(words)
+        button.setAutoRaise(True)
+        self._icons.append((button, name))
+        self._controls.addWidget(button)
+        return button
+
+    # ------------------------------------------------------------ figure
+    def figure(self) -> QPixmap:
+        """Title, note and body as a picture at twice the size, without the controls."""
+        size = QSize(self.width(), self.body.geometry().bottom() + self._theme.px(8))
+        pixmap = QPixmap(size * _FIGURE_RATIO)
+        pixmap.setDevicePixelRatio(_FIGURE_RATIO)
+        pixmap.fill(QColor(self._theme.window))
+        flags = QWidget.RenderFlag.DrawChildren
+        for label in (self._dot, self._title, self._note):
+            if not label.isHidden():
+                label.render(pixmap, label.geometry().topLeft(), renderFlags=flags)
+        self.body.render(pixmap, self.body.geometry().topLeft(), renderFlags=flags)
+        return pixmap
+
+    @override
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._line_above:
+            painter = QPainter(self)
+            painter.setPen(QColor(self._theme.hairline))
+            painter.drawLine(0, 0, self.width(), 0)

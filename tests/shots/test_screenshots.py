@@ -1,0 +1,77 @@
+"""The window as a picture: what stands in docs/ is what the program draws now.
+
+`HEADSCOPE_UPDATE_SHOTS=1` writes the pictures anew; look at them before you commit them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+
+from engine.model import library
+from engine.work.requests import Prompt
+from gui.studio import Studio
+from gui.theme import load_fonts
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SIZES = ((1280, 800), (1920, 1080))
+FAR = 48  # of 255: a pixel that a person would call different
+MOST_FAR = 0.005  # of all pixels; another text rasteriser moves fewer than that
+
+
+def model() -> str:
+    """The model that opens by itself; until it is trained, the one built by hand."""
+    names = [info.name for info in library.listing()]
+    return "default" if "default" in names else "handbuilt-k"
+
+
+@pytest.fixture(scope="module", params=["dark", "light"])
+def theme(request: pytest.FixtureRequest) -> Literal["dark", "light"]:
+    return "dark" if request.param == "dark" else "light"
+
+
+@pytest.fixture
+def studio(qapp: QApplication, theme: Literal["dark", "light"]) -> Iterator[Studio]:
+    load_fonts()
+    made = Studio(theme, SIZES[0])
+    made.show(model(), Prompt())
+    yield made
+    made.close()
+
+
+def pixels(image: QImage) -> NDArray[np.int16]:
+    """(height, width, 3)."""
+    plain = image.convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(plain.constBits(), np.uint8).reshape(plain.height(), plain.bytesPerLine())
+    return rows[:, : 3 * plain.width()].reshape(plain.height(), plain.width(), 3).astype(np.int16)
+
+
+def share_of_different_pixels(one: QImage, other: QImage) -> float:
+    if one.size() != other.size():
+        return 1.0
+    far = np.abs(pixels(one) - pixels(other)).max(axis=-1) > FAR
+    return float(far.mean())
+
+
+def test_that_the_window_looks_as_in_the_documentation(studio: Studio, theme: str, qapp: QApplication) -> None:
+    differences = {}
+    for width, height in SIZES:
+        studio.window.resize(width, height)
+        qapp.processEvents()
+        drawn = studio.window.grab().toImage()
+        path = DOCS / f"explore-{theme}-{width}x{height}.png"
+        if os.environ.get("HEADSCOPE_UPDATE_SHOTS"):
+            assert drawn.save(str(path))
+            continue
+        assert path.is_file(), f"{path.name} is missing: run with HEADSCOPE_UPDATE_SHOTS=1"
+        differences[path.name] = share_of_different_pixels(drawn, QImage(str(path)))
+    changed = {name: share for name, share in differences.items() if share > MOST_FAR}
+    assert not changed, f"these pictures no longer match (share of pixels): {changed}"
