@@ -1,4 +1,4 @@
-"""Headscope: from arguments to the window, or to a headless command (design.md section 5).
+"""Headscope: from arguments to the window, or to a headless command.
 
 Thin on purpose: neither torch nor Qt is imported before it is known which is needed, and in which order.
 """
@@ -60,7 +60,11 @@ def _window(given: list[str]) -> int:
     model = arguments.model or arguments.file or DEFAULT_MODEL
     if model != DEFAULT_MODEL:
         library.resolve(model)  # a name that is misspelt, or a command, should not open a window
-    _torch_first_on_windows()
+    if sys.platform == "win32":
+        from gui import splash
+
+        with splash.shown():
+            _torch_first_on_windows()
     from gui import app
 
     return int(app.run(arguments.model or arguments.file or DEFAULT_MODEL, arguments.prompt, arguments.exit_after))

@@ -1,7 +1,7 @@
 """The headless twin: models, analyze, evaluate, train. The same jobs as the window's, without Qt and without
 a thread.
 
-Torch is imported only by the commands that need it. design.md section 5 is the contract of names and fields.
+Torch is imported only by the commands that need it.
 """
 
 from __future__ import annotations

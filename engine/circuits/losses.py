@@ -1,4 +1,4 @@
-"""How well the model foretells each token: losses in nats, of the two copies of a repeat, and over the context."""
+"""How well the model foretells each token: losses in nats, by token and over the two copies of a repeat."""
 
 from __future__ import annotations
 
@@ -22,13 +22,3 @@ def copy_losses(losses: Tensor, length: int) -> tuple[float, float]:
     """
     first, second = losses[:, -2 * length : -length], losses[:, 1 - length :] if length > 1 else losses[:, :0]
     return float(first.nanmean()), float(second.nanmean())
-
-
-def late_minus_early(losses: Tensor, early: int = 50, late: int = 500) -> float:
-    """Olsson et al. 2022's in-context-learning score: mean loss at position `late` minus that at `early`, in nats.
-
-    losses (B, T), position 0 being BOS. Negative means that context helps. Raises ValueError when T is too short.
-    """
-    if not 1 <= early < late < losses.shape[1]:
-        raise ValueError(f"positions {early} and {late} do not both lie within {losses.shape[1]} tokens")
-    return float((losses[:, late] - losses[:, early]).mean())

@@ -20,9 +20,3 @@ def followed(ids: Sequence[int], bos: int | None = None) -> list[tuple[int, tupl
             places[ids[place]].append(place)
     found = [(number, tuple(at)) for number, at in places.items()]
     return sorted(found, key=lambda guess: (len(guess[1]), guess[1][-1]), reverse=True)
-
-
-def guess(ids: Sequence[int]) -> int | None:
-    """The token that most often followed earlier copies of the last one (the latest of equals); None if it is new."""
-    found = followed(ids)
-    return found[0][0] if found else None

@@ -1,7 +1,7 @@
 """The full OV circuit of a head, from weights alone: what attending to a token adds to every token's logit.
 
 Rows are source tokens, columns the tokens whose logits change: W_E W_V W_O W_U, (V, V), of rank d_head at most
-(Elhage et al. 2021; science.md 1.3 and 1.5). It is never formed: it is kept as two factors, (V, h) and (h, V).
+(Elhage et al. 2021). It is never formed: it is kept as two factors, (V, h) and (h, V).
 Norm weights are folded into what reads the stream, and for LayerNorm the stream's mean is taken off there, so that
 only the norms' scale per position (one positive number) is left out. The model's own weights never change.
 """
@@ -65,9 +65,9 @@ def copying_eigenvalues(model: Transformer) -> list[float | None]:
 
     The nonzero eigenvalues of the V x V circuit are those of the h x h product W_O (W_U W_E) W_V taken the other way
     round, and the inner d x d matrix is the same for all heads (of a layer, up to the folded norm).
-    Cost O(V d^2) once and O(d^2 h) a head; memory 2 V d with norms, else d^2.
+    Cost O(V d^2) once and O(d^2 h) a head; memory d^2.
     """
-    inner = folded_unembedding(model) @ model.W_E  # (d, d)
+    inner = folded(model.norm_final, model.unembedding @ model.W_E)  # (d, d); folding works on the rows
     size = inner.norm()
     scores: list[float | None] = []
     for head in model.config.all_heads:
@@ -126,4 +126,4 @@ def _diagonal_ranks(circuit: OVCircuit, sources: Tensor) -> Tensor:
     """How many other tokens each source token raises as much as itself or more; (n)."""
     rows = circuit.reads[sources] @ circuit.writes  # (n, V)
     own = rows.gather(1, sources[:, None])  # (n, 1)
-    return (rows >= own).sum(1) - 1
+    return (rows >= own).sum(1, dtype=torch.int32) - 1

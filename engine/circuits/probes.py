@@ -20,7 +20,7 @@ def random_repeat(
     """BOS (unless None) and `length` distinct ordinary tokens, `copies` times in a row.
 
     Returns (samples, [1 +] copies * length) int64. Raises ValueError when the vocabulary has too few ordinary tokens.
-    Source: Olsson et al. 2022, appendix; science.md 1.6.
+    Source: Olsson et al. 2022, appendix.
     """
     if not 1 <= length <= len(ordinary):
         raise ValueError(f"a repeat of {length} distinct tokens needs 1 to {len(ordinary)}, all this model has")

@@ -1,4 +1,4 @@
-"""What heads do, read off their attention patterns: science.md 1.6, every score per sample and per head.
+"""What heads do, read off their attention patterns, per sample and per head.
 
 patterns are (B, N, T, T): softmax weights, destination i in rows, source j in columns, N heads in layer order.
 Scores are (B, N) float64, without unit unless said; NaN where a sample has no row on which the score is defined.

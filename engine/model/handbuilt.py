@@ -1,6 +1,6 @@
 """Transformers written by hand, whose every number is known exactly: demonstrations, and oracles for tests.
 
-Three circuits of two layers with one head each, no norm, no biases, no MLP (science.md 5.1 and 5.2). The
+Three circuits of two layers with one head each, no norm, no biases, no MLP. The
 residual stream is a row of blocks; a head reads some blocks and writes another, so that it is plain what
 composes with what: `handbuilt-k` is induction by K-composition, `handbuilt-q` induction by Q-composition (a
 pointer), `handbuilt-v` the token two places back by V-composition.

@@ -55,15 +55,17 @@ class Tokenizer:
         Text that happens to spell a special token is read as plain text.
         """
         encoding = self._backend.encode(text, add_special_tokens=False)
-        if any(number in self.special for number in encoding.ids):
-            raise PromptError(self._unknown(text))
+        strange = next(
+            (span for number, span in zip(encoding.ids, encoding.offsets, strict=True) if number in self.special), None
+        )
+        if strange is not None:
+            raise PromptError(self._unknown(text[slice(*strange)]))
         first = [self.bos] if (self.prepend_bos if bos is None else bos) and self.bos is not None else []
         return first + list(encoding.ids)
 
-    def _unknown(self, text: str) -> str:
-        known = [self._backend.id_to_token(number) or "" for number in self.ordinary]
-        strange = next((word for word in text.split() if word not in known), text.strip())
-        return f"this model does not know {strange[:40]!r}; it reads only: {' '.join(known)}"
+    def _unknown(self, word: str) -> str:
+        known = " ".join(self._backend.id_to_token(number) or "" for number in self.ordinary)
+        return f"this model does not know {word[:40]!r}; it reads only: {known}"
 
     def texts(self, ids: Sequence[int]) -> list[str]:
         """The text of every token, in order; together they spell the prompt. Bytes of no character show as ‹F0›."""

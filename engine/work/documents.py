@@ -1,4 +1,4 @@
-"""Results as the plain documents of the headless twin: the names and fields of design.md section 5, nothing
+"""Results as the plain documents of the headless twin: its names and fields are a contract, nothing
 else.
 """
 

@@ -1,4 +1,4 @@
-"""The same function in another basis: no number that the app reports may depend on it (science.md 5.1, V28)."""
+"""The same function in another basis: no number that the app reports may depend on it."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "neox-like": {
         "positions": "rotary",
-        "rotary_dim": 2,
+        "rotary_dim": 4,
         "norm": "layer",
         "d_mlp": 40,
         "activation": "gelu",

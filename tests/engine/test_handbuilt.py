@@ -164,6 +164,15 @@ def test_that_q_composition_has_the_same_stripe_from_a_duplicate_token_head(form
     close(copies, 1.0, tolerance)
 
 
+def test_that_the_pointer_heads_scores_are_those_that_were_written() -> None:
+    """A copy 25, BOS 12, itself 25 - 50, any other token 0."""
+    kept = Capture(lambda name: name == "0.scores")
+    q_composition().double()(torch.tensor([[0, 3, 4, 3]]), kept)
+    torch.testing.assert_close(
+        kept.kept["0.scores"][0, 0, 3], torch.tensor([12.0, 25.0, 0.0, -25.0]).double(), rtol=0, atol=1e-5
+    )
+
+
 def test_that_v_composition_moves_the_token_two_places(form: Form) -> None:
     prepare, tolerance = form
     model, kept = prepare(v_composition()), Capture(lambda name: name.endswith("pattern"))

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from engine.circuits.losses import copy_losses, late_minus_early, token_losses
+from engine.circuits.losses import copy_losses, token_losses
 from engine.circuits.probes import random_repeat
 from engine.model.handbuilt import VOCABULARY, k_composition
+from engine.work.documents import in_context
 from tests.engine.shapes import random_model, random_tokens
 
 
@@ -37,7 +38,7 @@ def test_that_a_uniform_model_loses_log_v_everywhere() -> None:  # V24
     torch.testing.assert_close(
         losses[:, 1:], torch.full((1, 59), math.log(60), dtype=torch.float64), rtol=0, atol=1e-12
     )
-    assert late_minus_early(losses, early=10, late=50) == pytest.approx(0.0, abs=1e-12)
+    assert in_context(losses[0].tolist())["late_minus_early"] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_that_the_copies_are_told_apart() -> None:
@@ -54,6 +55,12 @@ def test_that_the_copies_are_told_apart() -> None:
 def test_that_in_context_learning_is_negative_for_a_model_that_copies() -> None:  # V24
     tokens = random_repeat(range(1, VOCABULARY), 11, samples=4, seed=0, bos=0)
     losses = token_losses(k_composition()(tokens), tokens)
-    assert late_minus_early(losses, early=5, late=20) < -10
-    with pytest.raises(ValueError, match="23 tokens"):
-        late_minus_early(losses)
+    for row in losses.tolist():
+        change = in_context(row)["late_minus_early"]
+        assert change is not None
+        assert change < -5
+
+
+def test_that_in_context_learning_compares_the_500th_token_with_the_50th_where_there_are_as_many() -> None:
+    losses = [math.nan, *(float(place) for place in range(1, 512))]
+    assert in_context(losses) == {"early": 50.0, "late": 500.0, "late_minus_early": 450.0}

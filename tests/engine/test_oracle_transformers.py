@@ -34,7 +34,8 @@ def gpt2(**changes: object) -> tuple[type[PreTrainedModel], PreTrainedConfig]:
 
 
 def neox(**changes: object) -> tuple[type[PreTrainedModel], PreTrainedConfig]:
-    shape = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
+    shape = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48}
+    # heads of 16: a quarter of them is two pairs, so that the second pair shows which base and exponent are used
     rotary_pct = changes.pop("rotary_pct", 0.25)
     positions = {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": rotary_pct}
     return GPTNeoXForCausalLM, GPTNeoXConfig(vocab_size=V, rope_parameters=positions, **shape, **changes)
@@ -124,7 +125,7 @@ def test_that_configurations_of_older_transformers_are_read_alike() -> None:
     del values["rope_parameters"]
     older = values | {"rotary_pct": 0.5, "rotary_emb_base": 500}
     weights = make(config).state_dict()
-    assert from_state_dict(older, weights).config.rotary_dim == 4
+    assert from_state_dict(older, weights).config.rotary_dim == 8
     assert from_state_dict(older, weights).config.rotary_base == 500.0
 
 

@@ -31,7 +31,10 @@ def dense_ov(model: Transformer, head: HeadRef) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_that_factors_eigenvalues_and_rates_are_those_of_the_full_matrix(kind: str) -> None:  # V17
+def test_that_factors_eigenvalues_and_rates_are_those_of_the_full_matrix(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # V17
+    monkeypatch.setattr(ovqk, "BLOCK_ELEMENTS", 7 * 50)  # several blocks of rows
     model = random_model(kind, vocabulary=50)
     before = {name: weight.clone() for name, weight in model.named_parameters()}
     scores = copying_eigenvalues(model)

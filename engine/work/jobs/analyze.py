@@ -22,7 +22,7 @@ from engine.work.task import Task
 
 BEST = 10
 THUMBNAIL = 64  # pixels a side at most
-GAMMA = 0.7  # lifts faint attention, as the colour maps of look.md expect
+GAMMA = 0.7  # lifts faint attention so that it can be seen
 
 
 def analyze(request: Analyze, state: EngineState, task: Task) -> Analysis:
