@@ -19,12 +19,12 @@ class Sample:
 
 
 def samples(model: ModelInfo) -> tuple[Sample, ...]:
-    """Those written for the model or its family, else those in the model's own card."""
+    """Those written for the model or its family; a model from elsewhere has none."""
     for name in (model.name, model.name.partition("-")[0]):
         path = FOLDER / f"{name}.txt"
         if name and path.is_file():
             return read_samples(path.read_text(encoding="utf-8"))
-    return tuple(Sample(text) for text in model.sample_prompts)
+    return ()
 
 
 def read_samples(text: str) -> tuple[Sample, ...]:

@@ -46,7 +46,6 @@ class ModelInfo:
     hash: str = ""
     prepends_bos: bool = True
     summary: str = ""
-    sample_prompts: tuple[str, ...] = ()
 
 
 def listing() -> tuple[ModelInfo, ...]:
@@ -102,7 +101,6 @@ def describe(path: Path) -> ModelInfo:
         licence=str(card.get("licence") or ""),
         prepends_bos=bool(header.tokenizer.get("prepend_bos")) and header.tokenizer.get("bos") is not None,
         summary=str(card.get("summary") or ""),
-        sample_prompts=tuple(str(prompt) for prompt in _list(card.get("sample_prompts"))),
     )
 
 
@@ -134,7 +132,3 @@ def _readable_kind(path: Path) -> Path:
     if path.suffix.lower() != ".safetensors":
         raise ModelFileError(f"{path.name} is not a model that can be opened: a .safetensors file is wanted")
     return path
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

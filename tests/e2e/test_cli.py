@@ -1,4 +1,4 @@
-"""The headless twin as it is typed: documents by the contract of design.md, and one line for every bad input."""
+"""The headless twin as it is typed: documents and one line for every bad input."""
 
 from __future__ import annotations
 

@@ -44,7 +44,6 @@ def model_info(name: str = "default", heads: int = HEADS) -> ModelInfo:
         licence="MIT",
         hash=f"hash-of-{name}",
         summary="two layers, attention only",
-        sample_prompts=(SAMPLE, "Anna bakes a cherry pie. Later Anna bakes a cherry"),
     )
 
 

@@ -10,6 +10,7 @@ from engine.model.config import HeadRef
 from engine.work.requests import Analyze, ExamineHead, LoadModel, ObserveBehaviour, Prompt, ScoreHeads
 from engine.work.results import Failure, Progress
 from gui.conductor import Conductor
+from gui.prompts import samples
 from gui.state import ExplorerState
 from tests.gui import canned
 from tests.gui.fake_service import FakeService
@@ -171,7 +172,8 @@ def test_that_a_new_model_which_cannot_read_the_prompt_shows_its_own(qtbot: QtBo
     settle(qtbot, desk)
     assert caught.args is not None
     assert caught.args[0].hint.startswith("Here is one of its own prompts")
-    assert state.selection.prompt == Prompt(canned.SAMPLE)
+    assert state.findings.model is not None
+    assert state.selection.prompt == Prompt(samples(state.findings.model)[0].text)
 
 
 def test_that_a_prompt_that_fails_is_not_asked_for_again_and_again(qtbot: QtBot, desk: Desk) -> None:

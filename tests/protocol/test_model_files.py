@@ -129,18 +129,17 @@ def test_that_a_folder_a_file_and_a_listed_name_stand_for_a_model(headscope_home
     assert library.resolve("mine") == library.resolve(str(mine)) == library.resolve(str(weights)) == weights
     info = next(info for info in library.listing() if info.name == "mine")
     assert (info.layers, info.heads, info.context, info.path) == (2, 2, 32, str(weights))
-    assert (info.licence, info.sample_prompts, info.hash) == ("", (), "")
+    assert (info.licence, info.hash) == ("", "")
 
 
 def test_that_a_card_gives_the_words_and_a_broken_card_costs_nothing(tmp_path: Path, bytes_model: Path) -> None:
     weights = tmp_path / "model.safetensors"
     weights.write_bytes((bytes_model / "model.safetensors").read_bytes())
-    card = {"name": "tiny", "title": "Tiny", "kind": "random", "licence": "MIT", "sample_prompts": ["a b a"]}
+    card = {"name": "tiny", "title": "Tiny", "kind": "random", "licence": "MIT"}
     (tmp_path / "card.json").write_text(json.dumps(card), encoding="utf-8")
     info = library.describe(weights)
     assert (info.name, info.title, info.kind, info.licence) == ("tiny", "Tiny", "random", "MIT")
-    assert info.sample_prompts == ("a b a",)
-    for broken in ("{", "[]", '{"sample_prompts": 3, "title": null}'):
+    for broken in ("{", "[]", '{"title": null}'):
         (tmp_path / "card.json").write_text(broken, encoding="utf-8")
         assert library.describe(weights).name == tmp_path.name
 
