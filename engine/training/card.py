@@ -82,9 +82,10 @@ def about(recipe: Recipe) -> About:
 def card(recipe: Recipe, seed: int, curves: list[dict[str, Any]], copying: dict[str, Any]) -> dict[str, Any]:
     """The card of a trained model; `copying` is what evaluation.evaluate measured on the last checkpoint."""
     words = about(recipe)
+    depth, draw = "" if recipe.config.layers > 1 else "-1-layer", f"-seed-{seed}" if seed else ""
     return {
-        "name": recipe.name if recipe.config.layers > 1 else f"{recipe.name}-1-layer",
-        "title": words.title,
+        "name": f"{recipe.name}{depth}{draw}",
+        "title": f"{words.title}, seed {seed}" if seed else words.title,
         "summary": words.summary,
         "kind": "trained",
         "licence": LICENCE,
