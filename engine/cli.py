@@ -41,6 +41,8 @@ class OneLineParser(argparse.ArgumentParser):
 
     @override
     def error(self, message: str) -> NoReturn:
+        if message.endswith("expected one argument"):
+            message += "; one that begins with a dash is written --option=-value"
         raise UsageError(f"{message} ({self.prog} --help says more)")
 
 
@@ -49,7 +51,7 @@ def guarded(action: Callable[[], int]) -> int:
     try:
         return action()
     except KeyboardInterrupt:
-        print("headscope: interrupted", file=sys.stderr)
+        _complain("interrupted")
         return INTERRUPTED
     except SystemExit as end:
         return int(end.code or 0)
@@ -60,8 +62,14 @@ def guarded(action: Callable[[], int]) -> int:
     except Exception as error:
         log.debug("unexpected", exc_info=True)
         complaint = f"this failed unexpectedly: {type(error).__name__}: {one_line(error)}"
-    print(f"headscope: {complaint}", file=sys.stderr)
+    _complain(complaint)
     return BAD_INPUT
+
+
+def _complain(text: str) -> None:
+    """On standard error, in whatever it can write: a file name may hold bytes that are no text."""
+    if sys.stderr is not None:  # closed from the start, it would be taken for standard output
+        print("headscope:", output.encodable(text), file=sys.stderr)
 
 
 def add_commands(commands: Commands) -> None:
@@ -204,6 +212,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def train(arguments: argparse.Namespace) -> int:
+    output.check_folder(arguments.out)
     from pathlib import Path
 
     from engine.training.produce import produce

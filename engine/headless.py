@@ -115,11 +115,15 @@ def _analyze_file(analyst: Analyst, arguments: Namespace) -> int:
 
 def _prompts_of(file: str) -> list[str]:
     """The lines of a UTF-8 file; only a newline ends a line."""
+    name = output.shown(file)
     try:
         text = Path(file).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"{file}: this is not UTF-8 text") from None
+        raise ValueError(f"{name} is not UTF-8 text: save it as UTF-8") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that holds NUL
+        reason = (isinstance(error, OSError) and error.strerror) or "this is no file name"
+        raise ValueError(f"the prompts cannot be read from {name!r}: {reason}") from None
     prompts = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     if not any(prompts):
-        raise ValueError(f"{file}: there is no prompt in this file")
+        raise ValueError(f"{name} holds no prompt: write one on each line")
     return prompts

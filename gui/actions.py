@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.work.requests import Prompt, Repeat
 from engine.work.results import Analysis
@@ -14,7 +14,12 @@ from gui.state import ExplorerState, HeadOrder
 
 
 class Actions(QObject):
-    """Every method is a slot without arguments unless it says what it takes."""
+    """Every method is a slot without arguments unless it says what it takes.
+
+    `said` carries what was done and how to take it back, where the doing is easily overlooked.
+    """
+
+    said = Signal(str, str)
 
     def __init__(self, state: ExplorerState, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -84,10 +89,13 @@ class Actions(QObject):
         head = self._state.held_head
         if head is not None:
             self._state.toggle_removal(head)
+            gone = head in self._state.selection.ablated
+            self.said.emit(f"Head {head} {'removed' if gone else 'put back'}", "Ctrl+Z takes that back.")
 
     @Slot()
     def restore_all(self) -> None:
         self._state.select(ablated=())
+        self.said.emit("Every head put back", "Ctrl+Z takes that back.")
 
     def has_removals(self) -> bool:
         return bool(self._state.selection.ablated)

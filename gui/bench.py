@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 import pyqtgraph
 from PySide6 import __version__ as qt_version
-from PySide6.QtCore import QEventLoop, QObject, Slot
+from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer, Slot
 from PySide6.QtWidgets import QApplication, QWidget
+from typing_extensions import override
 
+from engine.bench import ROWS as ENGINE_ROWS
+from engine.bench import Row, row, unmeasured
 from engine.work.requests import Prompt
 from gui.app import make_application
 from gui.state import Findings
@@ -28,7 +31,6 @@ from gui.studio import Studio
 from gui.theme import DARK
 from gui.widgets.atlas_view import AtlasView
 
-Row = dict[str, Any]
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR_CODE = "import PySide6.QtWidgets, pyqtgraph"
 WINDOW_CODE = """
@@ -64,7 +66,7 @@ def window_start() -> Row:
     pairs = [(_seconds_of(FLOOR_CODE), _seconds_of(WINDOW_CODE)) for _ in range(5)]
     floor, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = ours / floor
-    return _row("window_start", ours, floor, FLOOR_CODE, ratio, START_BUDGET, ratio <= START_BUDGET, len(pairs))
+    return row("window_start", ours, floor, FLOOR_CODE, ratio, START_BUDGET, ratio <= START_BUDGET, len(pairs))
 
 
 def _seconds_of(code: str) -> float:
@@ -83,11 +85,11 @@ def keypress_to_paint_p95() -> Row:
         watch = _Watch(studio)
         times = [watch.key(f"{text} {first}{second}") for first in "abcdef" for second in "abcdefghij"]
     except ValueError as error:
-        return _unmeasured(name, KEY_BUDGET, str(error))
+        return unmeasured(name, KEY_BUDGET, str(error))
     finally:
         studio.close()
     p95 = float(np.percentile(times, 95))
-    return _row(name, p95, None, "the budget", None, KEY_BUDGET, p95 < KEY_BUDGET, len(times))
+    return row(name, p95, None, "the budget", None, KEY_BUDGET, p95 < KEY_BUDGET, len(times))
 
 
 def _text_of(count: int, studio: Studio) -> str:
@@ -101,19 +103,28 @@ def _text_of(count: int, studio: Studio) -> str:
 
 
 class _Watch(QObject):
-    """Notes when the entry told a text, and ends the waiting when the answer to it is there."""
+    """Notes when the typing pause ended, and ends the waiting when the answer to the text is there."""
 
     def __init__(self, studio: Studio) -> None:
         super().__init__()
         self.told = 0.0
         self.loop = QEventLoop()
         self._studio, self._text = studio, ""
-        studio.window.prompt.edit.promptChanged.connect(self._note)
+        edit = studio.window.prompt.edit
+        edit.promptChanged.connect(self._note)
+        for pause in edit.findChildren(QTimer):
+            pause.installEventFilter(self)
         studio.state.found.connect(self._look)  # connected last: the panels have the answer already
+
+    @override
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Timer:  # before anything of the window hears of the text
+            self.told = time.perf_counter()
+        return False
 
     @Slot(str)
     def _note(self, text: str) -> None:
-        self.told, self._text = time.perf_counter(), text
+        self._text = text
 
     @Slot(object, object)
     def _look(self, new: Findings, old: Findings) -> None:
@@ -121,7 +132,7 @@ class _Watch(QObject):
             self.loop.quit()
 
     def key(self, text: str) -> float:
-        """Seconds from the text as told by the entry to the picture of its answer."""
+        """Seconds from the end of the typing pause to the picture of the answer."""
         self._studio.window.prompt.edit.set_prompt(text)
         self.loop.exec()
         QApplication.processEvents()  # what the answer changed is painted now
@@ -148,7 +159,7 @@ def hover_repaint_1024() -> Row:
     for widget in (atlas, plain):
         widget.close()
     against = "pyqtgraph: one bare ImageItem of 2048 x 2048"
-    return _row("hover_repaint_1024", ours, floor, against, floor / ours, HOVER_BUDGET, ours < HOVER_BUDGET, REPAINTS)
+    return row("hover_repaint_1024", ours, floor, against, floor / ours, HOVER_BUDGET, ours < HOVER_BUDGET, REPAINTS)
 
 
 def _p95_of_repaints(widget: QWidget, change: Callable[[int], None]) -> float:
@@ -165,33 +176,8 @@ def _p95_of_repaints(widget: QWidget, change: Callable[[int], None]) -> float:
     return float(np.percentile(times, 95))
 
 
-def _row(
-    name: str,
-    ours: float | None,
-    theirs: float | None,
-    against: str,
-    ratio: float | None,
-    budget: float,
-    met: bool | None,
-    runs: int,
-) -> Row:
-    return {
-        "name": name,
-        "ours_s": ours,
-        "theirs_s": theirs,
-        "against": against,
-        "ratio": ratio,
-        "budget": budget,
-        "met": met,
-        "runs": runs,
-    }
-
-
-def _unmeasured(name: str, budget: float, why: str) -> Row:
-    return _row(name, None, None, f"not measured: {why}", None, budget, None, 0)
-
-
 ROWS: dict[str, Callable[[], Row]] = {
+    **ENGINE_ROWS,
     "window_start": window_start,
     "keypress_to_paint_p95": keypress_to_paint_p95,
     "hover_repaint_1024": hover_repaint_1024,

@@ -15,7 +15,7 @@ from gui.export import save_figure
 from gui.state import exists
 from gui.studio import Studio
 
-VIEWS = ("window", "heads", "head", "roles", "prediction", "tokens")
+VIEWS = ("window", "heads", "head", "roles", "prediction", "removals", "tokens")
 ENDINGS = (".png", ".svg")
 
 

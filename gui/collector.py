@@ -8,6 +8,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
 INTERVAL_MS = 1_000
+LIBRARY = 50_000  # new objects within one interval: a library was imported
 
 
 def discard(widget: QWidget) -> None:
@@ -18,7 +19,11 @@ def discard(widget: QWidget) -> None:
 
 
 class PinnedCollector(QObject):
-    """Collects on the GUI thread only, until `stop`: elsewhere it would destroy Qt objects off their thread."""
+    """Collects on the GUI thread only, until `stop`: elsewhere it would destroy Qt objects off their thread.
+
+    What importing torch leaves behind stays for good and is not looked through again: each time that would hold the
+    window up for a tenth of a second.
+    """
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -32,6 +37,7 @@ class PinnedCollector(QObject):
     @Slot()
     def collect(self) -> None:
         """The oldest generation that is due, as the automatic collector would choose it."""
+        imported = gc.get_count()[0] > LIBRARY
         due = [
             age
             for age, (count, limit) in enumerate(zip(gc.get_count(), gc.get_threshold(), strict=True))
@@ -39,8 +45,11 @@ class PinnedCollector(QObject):
         ]
         if due:
             gc.collect(max(due))
+        if imported:
+            gc.freeze()
 
     def stop(self) -> None:
         self._timer.stop()
+        gc.unfreeze()
         if self._was_automatic:
             gc.enable()

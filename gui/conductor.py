@@ -92,6 +92,8 @@ class Conductor(QObject):
         if not self._state.selection.ablated and self._prompt_is_read():
             self._answered.pop("analysis", None)  # what is no longer kept has to be asked for again
             self._state.find(analysis=self._state.findings.baseline)
+        if self._state.selection.prompt.text == "" and self._state.selection.prompt.repeat is None:
+            self._state.find(problem=None)  # what was wrong went with the text
         needs = self._needs()
         for lane in LANES:
             self._steer_lane(lane, [need for need in needs if need.request.lane == lane])

@@ -20,6 +20,7 @@ from gui.panels.head_panel import HeadPanel
 from gui.panels.heads_panel import HeadsPanel
 from gui.panels.prediction_panel import PredictionPanel
 from gui.panels.prompt_panel import PromptPanel
+from gui.panels.removals_panel import RemovalsPanel
 from gui.panels.roles_panel import RolesPanel
 from gui.prompts import samples
 from gui.repeat_dialog import RepeatDialog
@@ -67,18 +68,21 @@ class MainWindow(QMainWindow):
         self.top = TopBar(self)
         self.prompt = PromptPanel(state, actions)
         self.heads, self.roles, self.head = HeadsPanel(state), RolesPanel(state), HeadPanel(state)
-        self.prediction = PredictionPanel(state, actions)
+        self.prediction, self.removals = PredictionPanel(state, actions), RemovalsPanel(state)
         self.sentence = SentenceBar()
         self.sentence.buttonClicked.connect(actions.first_sample)
+        actions.said.connect(self.toasts.show_message)
         self._frames: dict[str, PanelFrame] = {
             "heads": self.heads,
             "roles": self.roles,
             "head": self.head,
             "prediction": self.prediction,
+            "removals": self.removals,
         }
         self.numbered: dict[str, NumberedPanel] = {
             "tokens": self.prompt,
             "prediction": self.prediction,
+            "removals": self.removals,
             "roles": self.roles,
             "head": self.head,
             "heads": self.heads,
@@ -94,11 +98,10 @@ class MainWindow(QMainWindow):
         return {"window": self, "tokens": self.prompt.strip, **self._frames}
 
     def _lay_out(self) -> None:
-        self.left = HairlineSplitter(Qt.Orientation.Vertical, [self.heads, self.roles], [9, 11])
-        self.columns = HairlineSplitter(
-            Qt.Orientation.Horizontal, [self.left, self.head, self.prediction], [44, 58, 28]
-        )
-        self._splitters = {"left": self.left, "columns": self.columns}
+        self.left = HairlineSplitter(Qt.Orientation.Vertical, [self.heads, self.roles], [10, 11])
+        self.right = HairlineSplitter(Qt.Orientation.Vertical, [self.prediction, self.removals], [2, 1])
+        self.columns = HairlineSplitter(Qt.Orientation.Horizontal, [self.left, self.head, self.right], [48, 56, 28])
+        self._splitters = {"left": self.left, "right": self.right, "columns": self.columns}
         body, self._rule = QWidget(), QWidget()
         self._rule.setFixedHeight(1)
         column = QVBoxLayout(body)
@@ -154,10 +157,10 @@ class MainWindow(QMainWindow):
 
     def _tell(self) -> None:
         found = self.state.findings
-        sentence = sentence_of(found.behaviour, found.analysis, found.baseline, found.model is None)
+        runs = (found.behaviour, found.analysis, found.baseline)
+        sentence = sentence_of(*runs, found.model is None, self.state.selection.prompt, found.problem)
         button = TRY_REPEAT if sentence.offers_prompt else ""
-        lead_role = LEAD_ROLES[sentence.kind]
-        self.sentence.set_sentence(sentence.text, sentence.lead, lead_role, sentence.detail, button)
+        self.sentence.set_sentence(sentence.text, sentence.lead, LEAD_ROLES[sentence.kind], sentence.detail, button)
         self.setWindowTitle(f"Headscope · {found.model.title}" if found.model is not None else "Headscope")
 
     def _list_models(self, found: Findings) -> None:
@@ -271,7 +274,7 @@ class MainWindow(QMainWindow):
         self.toasts.set_theme(theme)
         for splitter in self._splitters.values():
             splitter.set_theme(theme)
-        for panel in (self.prompt, self.heads, self.roles, self.head, self.prediction):
+        for panel in (self.prompt, self.heads, self.roles, self.head, self.prediction, self.removals):
             panel.apply_theme(theme)
 
     # ------------------------------------------------------------ memory

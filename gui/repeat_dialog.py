@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QLabel,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 
 class RepeatDialog(QDialog):
@@ -25,10 +34,12 @@ class RepeatDialog(QDialog):
         self.length.setToolTip("How many tokens are drawn; the prompt is twice as long.")
         self.seed.setRange(0, 999_999)
         self.seed.setValue(seed)
+        for number in (self.length, self.seed):  # the style sheet leaves no room for arrows; keys and wheel step
+            number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.seed.setToolTip("The same seed gives the same tokens.")
         form = QFormLayout()
-        form.addRow("Tokens in one copy", self.length)
-        form.addRow("Seed", self.seed)
+        form.addRow(f"Tokens in one copy (1 to {self.length.maximum()})", self.length)
+        form.addRow("Seed (0 to 999 999)", self.seed)
         buttons = QDialogButtonBox()
         buttons.addButton("Read it", QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.addButton("Cancel", QDialogButtonBox.ButtonRole.RejectRole)

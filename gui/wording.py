@@ -23,6 +23,7 @@ from engine.work.results import (
     RoleScores,
     Token,
 )
+from gui.numbers import percent
 from gui.roles import Criterion, HeadRole, role_of
 from gui.widgets.token_text import is_special, visible
 
@@ -74,19 +75,6 @@ class Sentence:
         return unescape(re.sub(r"<[^>]*>", "", self.text))
 
 
-def percent(chance: float) -> str:
-    """88 %, 9 %, 2.1 %, under 0.1 %; never a round 0 or 100 that was not measured."""
-    if chance >= 0.9995:
-        return "over 99.9 %" if chance < 1.0 else "100 %"
-    if chance >= 0.995:
-        return f"{100 * chance:.1f} %"
-    if chance >= 0.0995:
-        return f"{100 * chance:.0f} %"
-    if chance >= 0.00095:
-        return f"{100 * chance:.1f} %".replace(".0 ", " ")
-    return "under 0.1 %" if chance > 0.0 else "0 %"
-
-
 def spoken(text: str) -> str:
     """A token inside a sentence: “keeper”; what has no letters of its own is named: “line break”."""
     if not text:
@@ -102,6 +90,10 @@ def marked(text: str, place: Literal["accent", "induction"]) -> str:
     return f"<{place}>{escape(spoken(text))}</{place}>"
 
 
+def sentence_case(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
@@ -115,11 +107,20 @@ def number(value: float | None, signed: bool = False) -> str:
 
 
 def sentence_of(
-    behaviour: Behaviour | None, analysis: Analysis | None, baseline: Analysis | None, opening: bool
+    behaviour: Behaviour | None,
+    analysis: Analysis | None,
+    baseline: Analysis | None,
+    opening: bool,
+    prompt: Prompt,
+    problem: Failure | None,
 ) -> Sentence:
-    """The one sentence at the bottom of the window."""
+    """The one sentence at the bottom of the window; it never speaks of another prompt than the present one."""
     if opening:
         return Sentence("waiting", "Opening the model …")
+    if not prompt.text.strip() and prompt.repeat is None:
+        return Sentence("nothing", "the prompt is empty: type a few words, some of them twice", offers_prompt=True)
+    if problem is not None:
+        return Sentence("waiting", escape(sentence_case(problem.title)), offers_prompt=True)
     if analysis is not None and analysis.ablated and baseline is not None and baseline.prompt == analysis.prompt:
         return removal_sentence(analysis, baseline)
     return behaviour_sentence(behaviour, analysis)
@@ -142,11 +143,10 @@ def behaviour_sentence(behaviour: Behaviour | None, analysis: Analysis | None) -
 
 
 def _nothing_to_copy(here: Token, analysis: Analysis) -> Sentence:
-    if len(analysis.tokens) - (1 if analysis.model.prepends_bos else 0) < 1:
-        text = "the prompt is empty: type a few words, some of them twice"
-    else:
-        token = f"<accent>“{escape(visible(here.text))}”</accent>"
-        text = f"no earlier {token} in this prompt: try one that repeats"
+    token = f"<accent>“{escape(visible(here.text))}”</accent>"
+    text = f"no earlier {token} in this prompt: try one that repeats"
+    if here.text == " " and here.position == len(analysis.tokens) - 1:  # while a person is still typing
+        text = "the prompt ends with a space, which the model reads as a token of its own: leave it out, or type on"
     small = analysis.model.parameters < SMALL_MODEL
     detail = "this small model knows little else than to repeat what it has read" if small else ""
     return Sentence("nothing", text, detail, offers_prompt=True)
@@ -200,6 +200,20 @@ def removal_sentence(analysis: Analysis, baseline: Analysis) -> Sentence:
     if now.id != first.id:
         effect += f"; the best guess is now {escape(spoken(now.text))} with {percent(now.probability)}"
     return Sentence("removed", f"without {noun} <b>{heads}</b> {effect}", "Ctrl+Z puts it back")
+
+
+def removal_label(ablated: tuple[HeadRef, ...]) -> str:
+    """An entry of the log of removals."""
+    if not ablated:
+        return "every head"
+    return f"− {', '.join(str(head) for head in ablated)}" if len(ablated) <= 2 else f"− {len(ablated)} heads"
+
+
+def removal_tip(ablated: tuple[HeadRef, ...], best: str, chance: str, loss: float | None) -> str:
+    """The same in full."""
+    heads = f"Without {', '.join(str(head) for head in ablated)}" if ablated else "With every head in place"
+    surprise = NOT_MEASURED if loss is None else f"{number(loss)} nats"
+    return f"{heads} the chance of {best} is {chance}; mean loss of the prompt {surprise}. Click to see it again."
 
 
 def matcher_sentence(matcher: tuple[MatcherGuess, ...], last: Token) -> str:
@@ -261,10 +275,10 @@ def _criterion_line(criterion: Criterion) -> str:
 
 def prompt_note(prompt: Prompt, analysis: Analysis | None, problem: Failure | None) -> str:
     """The line under the token chips: what stands there, or why the prompt has no answer."""
-    if problem is not None:
-        return f"{problem.title}. {problem.hint}".strip().replace("..", ".")
     if not prompt.text and prompt.repeat is None:
         return "The prompt is empty: what is shown belongs to the last one."
+    if problem is not None:
+        return f"{sentence_case(problem.title)}. {problem.hint}".strip().replace("..", ".")
     if analysis is None:
         return "Reading the prompt …"
     count = len(analysis.tokens)

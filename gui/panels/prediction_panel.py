@@ -8,12 +8,13 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 from engine.work.results import Analysis, Prediction
 from gui.actions import Actions
 from gui.export import Table
+from gui.numbers import percent
 from gui.state import ExplorerState, Findings, Hover, Selection, changed
 from gui.theme import SECONDARY, Role, Theme, ui_font
 from gui.widgets.bar_list import BarList, BarRow
 from gui.widgets.panel_frame import PanelFrame
 from gui.widgets.token_text import visible
-from gui.wording import NOT_MEASURED, matcher_sentence, percent, pinned_guess, prediction_note, spoken
+from gui.wording import NOT_MEASURED, matcher_sentence, pinned_guess, prediction_note, spoken
 
 
 class PredictionPanel(PanelFrame):

@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, QRect, QSize
 from engine.model.config import HeadRef
 from gui.theme import Role, Theme
 
-SMALLEST_PICTURE, LARGEST_PICTURE = 48, 132  # px at 100 %; below the smallest the atlas scrolls
+SMALLEST_PICTURE, LARGEST_PICTURE = 48, 240  # px at 100 %; below the smallest the atlas scrolls
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,18 @@ class AtlasLayout:
         gutter = theme.px(24) if order is None else theme.px(2)
         width = room.width() - gutter
         smallest, largest = theme.px(SMALLEST_PICTURE), theme.px(LARGEST_PICTURE)
+
+        def side_with(columns: int) -> int:
+            rows = max(1, layers if order is None else -(-len(order) // columns))
+            by_width = width // columns - 2 * padding - gap
+            by_height = room.height() // rows - padding - label - gap
+            return min(by_width, max(by_height, smallest), largest)
+
         columns = max(1, heads)
-        if order is not None:
-            comfortable = theme.px(92)
-            columns = max(1, min(len(order) or 1, width // (comfortable + 2 * padding + gap)))
-        rows = max(1, layers if order is None else -(-len(order) // columns))
-        by_width = width // columns - 2 * padding - gap
-        by_height = room.height() // rows - padding - label - gap
-        side = min(by_width, max(by_height, smallest))
-        side = round(min(max(side, smallest), largest) * zoom)
+        if order is not None:  # of equal pictures the widest grid: it scrolls least
+            most = max(1, min(len(order), width // (smallest + 2 * padding + gap)))
+            columns = max(range(1, most + 1), key=lambda number: (side_with(number), number))
+        side = round(max(side_with(columns), smallest) * zoom)
         return cls(layers, heads, order, side, columns, padding, label, gap, gutter)
 
     @cached_property

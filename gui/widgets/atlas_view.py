@@ -111,20 +111,24 @@ class AtlasView(QAbstractScrollArea):
 
     def set_selected(self, head: HeadRef | None) -> None:
         """Ring a head and bring it into view."""
-        self._selected = head
+        if head != self._selected:
+            self._selected = head
+            self.viewport().update()
         if head is not None:
             self._reveal(head)
-        self.viewport().update()
 
     def set_hovered(self, head: HeadRef | None) -> None:
         """Show a hover that began elsewhere; emits nothing."""
-        self._hovered = head
-        self.viewport().update()
+        if head != self._hovered:
+            self._hovered = head
+            self.viewport().update()
 
     def set_removed(self, heads: frozenset[HeadRef]) -> None:
         """Fade and strike through the heads that are taken out of the model."""
-        self._content.removed = heads
-        self._redraw()
+        if heads != self._content.removed:
+            self._content.removed = heads
+            self._still = None
+            self.viewport().update()
 
     def set_focus_cells(self, row: int | None, column: int | None, count: int) -> None:
         """Pick out a row (where the token looks) and a column (who looks at it), of `count` tokens, everywhere."""
@@ -135,8 +139,9 @@ class AtlasView(QAbstractScrollArea):
 
     def set_stripe(self, mask: NDArray[np.bool_] | None) -> None:
         """Outline the cells where an induction head would look, (T, T)."""
-        self._stripe, self._overlay = mask, None
-        self.viewport().update()
+        if mask is not self._stripe:
+            self._stripe, self._overlay = mask, None
+            self.viewport().update()
 
     def card_rect(self, head: HeadRef) -> QRect:
         """Where a head's card stands in the viewport; empty when it is not shown."""

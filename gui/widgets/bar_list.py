@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from typing_extensions import override
@@ -94,7 +94,7 @@ class BarList(QWidget):
             area = self.row_rect(index)
             if index == self._pointed:
                 self._paint_pointed(painter, area)
-            self._paint_words(painter, row, area, label - gap / 2)
+            self._paint_words(painter, row, area, label - gap / 2, metrics)
             self._paint_bars(painter, row, track.translated(0, area.top()), low, high)
 
     def _range(self) -> tuple[float, float]:
@@ -107,13 +107,13 @@ class BarList(QWidget):
         painter.setBrush(QColor(self._theme.raised))
         painter.drawRoundedRect(area, self._theme.px(4), self._theme.px(4))
 
-    def _paint_words(self, painter: QPainter, row: BarRow, area: QRectF, room: float) -> None:
-        middle = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine
+    def _paint_words(self, painter: QPainter, row: BarRow, area: QRectF, room: float, metrics: QFontMetricsF) -> None:
+        base = area.center().y() + (metrics.ascent() - metrics.descent()) / 2
         painter.setPen(QColor(self._theme.role(row.role) if row.highlight else self._theme.text))
-        label = QFontMetricsF(self.font()).elidedText(row.label, Qt.TextElideMode.ElideRight, room)
-        painter.drawText(area, middle | Qt.AlignmentFlag.AlignLeft, label)
+        label = metrics.elidedText(row.label, Qt.TextElideMode.ElideRight, room)
+        painter.drawText(QPointF(area.left(), base), label)
         painter.setPen(QColor(self._theme.text))
-        painter.drawText(area, middle | Qt.AlignmentFlag.AlignRight, row.text)
+        painter.drawText(QPointF(area.right() - metrics.horizontalAdvance(row.text), base), row.text)
 
     def _paint_bars(self, painter: QPainter, row: BarRow, track: QRectF, low: float, high: float) -> None:
         unit = track.width() / (high - low)
@@ -137,8 +137,9 @@ class BarList(QWidget):
 
     def _paint_bar(self, painter: QPainter, bar: QRectF, colour: QColor) -> None:
         box = bar.normalized()
-        if box.width() < 2:  # a value near zero is still a mark
-            box.setWidth(2)
+        if box.width() < 1:  # a value near zero is no bar: a quiet hairline says where it would begin
+            painter.fillRect(QRectF(round(box.left()), box.top(), 1, box.height()), QColor(self._theme.hairline))
+            return
         painter.setBrush(colour)
         painter.drawRoundedRect(box, self._theme.px(2), self._theme.px(2))
 

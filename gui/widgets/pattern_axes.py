@@ -93,7 +93,10 @@ def fitted_plot(area: QRectF, labels: Sequence[float], line: float, gap: float) 
     count = max(1, len(labels))
     side = min(area.height() - top, area.width() - left)
     for _ in range(12):  # a smaller plot lets the last labels hang over further; settles within a few rounds
-        side = min(side, area.width() - left - _overhang(labels, side / count, line))
+        fitting = area.width() - left - _overhang(labels, side / count, line)
+        if fitting >= side:
+            break
+        side = fitting
     side = max(side, 1.0)
     spare = area.width() - left - _overhang(labels, side / count, line) - side
     return QRectF(area.left() + left + max(0.0, spare / 2), area.top() + top, side, side)

@@ -91,6 +91,7 @@ class AxisPainter:
     def __init__(self, painter: QPainter, frame: PatternFrame, labels: Sequence[str], room: float, font: QFont) -> None:
         self._painter, self._frame, self._labels, self._room = painter, frame, labels, room
         self._metrics = QFontMetricsF(font)
+        self._baseline = (self._metrics.ascent() - self._metrics.descent()) / 2  # below the middle of a line
         painter.setFont(font)
 
     def rows(self, bright: dict[int, str], quiet: str) -> None:
@@ -99,9 +100,9 @@ class AxisPainter:
             middle = frame.plot.top() + (at + 0.5 - frame.y) * frame.cell
             if not frame.plot.top() <= middle <= frame.plot.bottom():
                 continue
-            box = QRectF(frame.plot.left() - self._room - 8, middle - line / 2, self._room, line)
+            text, width = self._label(at)
             self._painter.setPen(QColor(bright.get(at, quiet)))
-            self._painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._label(at))
+            self._painter.drawText(QPointF(frame.plot.left() - 8 - width, middle + self._baseline), text)
 
     def columns(self, bright: dict[int, str], quiet: str) -> None:
         frame, line = self._frame, self._metrics.height()
@@ -113,9 +114,13 @@ class AxisPainter:
             self._painter.translate(QPointF(middle, frame.plot.top() - 6))
             self._painter.rotate(-45)
             self._painter.setPen(QColor(bright.get(at, quiet)))
-            box = QRectF(0, -line / 2, self._room + 2, line)
-            self._painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self._label(at))
+            self._painter.drawText(QPointF(0, self._baseline), self._label(at)[0])
             self._painter.restore()
 
-    def _label(self, at: int) -> str:
-        return self._metrics.elidedText(self._labels[at], Qt.TextElideMode.ElideRight, self._room)
+    def _label(self, at: int) -> tuple[str, float]:
+        """The text, cut to the room, and its width. Drawn at a point: into a box Qt lays each out anew."""
+        text, width = self._labels[at], self._metrics.horizontalAdvance(self._labels[at])
+        if width > self._room + 0.5:
+            text = self._metrics.elidedText(text, Qt.TextElideMode.ElideRight, self._room)
+            width = self._metrics.horizontalAdvance(text)
+        return text, width

@@ -104,18 +104,21 @@ class PatternView(QWidget):
 
     def set_marks(self, destination: int | None, source: int | None) -> None:
         """The pinned row (current token) and the cell of the source it attends to."""
-        self._mark = (destination, source)
-        self.update()
+        if (destination, source) != self._mark:
+            self._mark = (destination, source)
+            self.update()
 
     def set_hovered_token(self, position: int | None) -> None:
         """Outline what this token attends to and what attends to it, both at once; emits nothing."""
-        self._token = position
-        self.update()
+        if position != self._token:
+            self._token = position
+            self.update()
 
     def set_stripe(self, mask: NDArray[np.bool_] | None) -> None:
         """Outline the cells where an induction head would look, (T, T)."""
-        self._stripe = mask
-        self.update()
+        if mask is not self._stripe:
+            self._stripe = mask
+            self.update()
 
     def cell_rect(self, destination: int, source: int) -> QRectF:
         """Where a cell stands in the widget; empty when it is out of view."""

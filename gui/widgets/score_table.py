@@ -159,6 +159,8 @@ class ScoreTable(QTableView):
         if not index.isValid():
             self.clearSelection()
             return
+        if self.selectionModel().isSelected(index) and self.currentIndex().row() == index.row():
+            return  # the user may have scrolled away from it
         flags = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
         self.selectionModel().setCurrentIndex(index, flags)
         self.scrollTo(index)

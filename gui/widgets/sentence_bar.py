@@ -49,8 +49,10 @@ class SentenceBar(QWidget):
     ) -> None:
         """`sentence` is marked text (escape the user's own words with html.escape); the others are plain."""
         before = (Piece(lead, True, lead_role), Piece(_EN_SPACE)) if lead else ()
-        self._content = (*before, *pieces(sentence))
-        self._secondary = secondary
+        content = (*before, *pieces(sentence))
+        if (content, secondary, button) == (self._content, self._secondary, self._button.text()):
+            return  # said again with every answer of the engine
+        self._content, self._secondary = content, secondary
         self._button.setText(button)
         self._button.setVisible(bool(button))
         self._arrange()

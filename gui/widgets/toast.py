@@ -219,6 +219,7 @@ class ToastStack(QObject):
 
     @override
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if watched is self._window and event.type() == QEvent.Type.Resize:
+        """Asks no attribute of ours before it must: events still come while Python takes window and stack apart."""
+        if event.type() == QEvent.Type.Resize and watched is self.parent():
             self._place()
         return False

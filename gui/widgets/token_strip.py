@@ -1,15 +1,17 @@
 """The prompt as chips: the ruler of every workspace. Hover previews, click pins, the dashed chip is the guess.
 
-All chips are drawn in one paint event; only rows inside the viewport cost anything. Knows tokens, not the model.
+All chips are drawn in one paint event; only those that changed and are in sight cost anything. Knows tokens, not
+the model.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 from typing import Any
 
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QFocusEvent,
     QFontMetricsF,
@@ -24,9 +26,10 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QSizePolicy, QToolTip
 from typing_extensions import override
 
 from engine.work.results import Prediction, Token
+from gui.numbers import percent
 from gui.theme import BODY, DARK, Theme, mono_font
 from gui.widgets.focus import KEYBOARD_REASONS
-from gui.widgets.token_chips import ChipLook, chip_at, flow, paint_chip, paint_guess
+from gui.widgets.token_chips import Chip, ChipLook, ChipWriter, GuessLook, chip_at, flow, paint_chip
 from gui.widgets.token_text import is_special, quoted, visible
 
 _MAX_ROWS = 3
@@ -44,7 +47,7 @@ class TokenStrip(QAbstractScrollArea):
         super().__init__(parent)
         self._theme = DARK
         self._tokens: tuple[Token, ...] = ()
-        self._losses: NDArray[Any] | None = None
+        self._losses: list[float | None] = []
         self._prediction: Prediction | None = None
         self._guess_in_colour = False
         self._current: int | None = None
@@ -53,6 +56,7 @@ class TokenStrip(QAbstractScrollArea):
         self._pinned: int | None = None
         self._hovered: int | None = None
         self._rects: list[QRectF] = []
+        self._chips: list[Chip] = []
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -67,12 +71,15 @@ class TokenStrip(QAbstractScrollArea):
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.setFont(mono_font(theme.px(BODY)))
+        self._writer = ChipWriter(QFontMetricsF(self.font()), theme)
         self._arrange()
+        self.viewport().update()
 
     def set_tokens(self, tokens: tuple[Token, ...], losses: NDArray[Any] | None) -> None:
         """`losses` (T) nats for each token given those before it; NaN where there is none."""
         same_length = len(tokens) == len(self._tokens)
-        self._tokens, self._losses = tokens, losses
+        self._tokens = tokens
+        self._losses = [None if math.isnan(loss) else loss for loss in ([] if losses is None else losses.tolist())]
         if not same_length:
             self._pinned = self._hovered = self._current = self._source = self._before = None
         self._arrange()
@@ -80,22 +87,25 @@ class TokenStrip(QAbstractScrollArea):
 
     def set_marks(self, current: int | None, source: int | None, before: int | None) -> None:
         """Ring the current token, the source it attends to, and the token before the source."""
+        old = (self._current, self._source, self._before)
         self._current, self._source, self._before = current, source, before
-        self.viewport().update()
+        self._retouch(*old, current, source, before)
 
     def set_pinned(self, position: int | None) -> None:
-        self._pinned = position
-        self.viewport().update()
+        old, self._pinned = self._pinned, position
+        self._retouch(old, position)
 
     def set_hovered(self, position: int | None) -> None:
         """Show a hover that began elsewhere; emits nothing."""
-        self._hovered = position
-        self.viewport().update()
+        if position != self._hovered:
+            old, self._hovered = self._hovered, position
+            self._retouch(old, position)
 
     def set_prediction(self, prediction: Prediction | None, in_role_colour: bool) -> None:
         """The dashed last chip; in the induction colour when an induction head made it."""
-        self._prediction, self._guess_in_colour = prediction, in_role_colour
-        self._arrange()
+        if (prediction, in_role_colour) != (self._prediction, self._guess_in_colour):
+            self._prediction, self._guess_in_colour = prediction, in_role_colour
+            self._arrange(first=len(self._tokens))
 
     def chip_rect(self, position: int) -> QRectF:
         """Where a chip stands in the viewport (the guess after the last token); empty when there is none."""
@@ -110,17 +120,13 @@ class TokenStrip(QAbstractScrollArea):
 
     def _guess_text(self) -> str:
         assert self._prediction is not None
-        return f"{visible(self._prediction.text)} {self._prediction.probability:.0%}"
+        return f"{visible(self._prediction.text)} {percent(self._prediction.probability)}"
 
-    def _arrange(self) -> None:
-        metrics, theme = QFontMetricsF(self.font()), self._theme
-        widths: dict[str, float] = {}
-        texts = self._texts()
-        for text in texts:
-            if text not in widths:
-                widths[text] = metrics.horizontalAdvance(text) + theme.px(12)
+    def _arrange(self, first: int = 0) -> None:
+        """Place the chips; those before `first` are as they were."""
+        theme, padding = self._theme, self._theme.px(12)
         room = self.viewport().width() - theme.px(2)
-        self._rects, rows = flow([widths[text] for text in texts], room, theme)
+        self._rects, rows = flow([self._writer.width(text) + padding for text in self._texts()], room, theme)
         row = theme.px(28) + theme.px(6)
         shown = min(max(rows, 1), _MAX_ROWS)
         self.setFixedHeight(shown * row)
@@ -128,7 +134,41 @@ class TokenStrip(QAbstractScrollArea):
         bar.setSingleStep(row)
         bar.setPageStep(shown * row)
         bar.setRange(0, max(0, (rows - shown) * row))
-        self.viewport().update()
+        self._refresh(min(first, len(self._chips)))
+
+    def _refresh(self, first: int) -> None:
+        """Paint anew every chip that is not as it was: typing changes a few of many."""
+        chips = [self._new_chip(at) for at in range(first, len(self._rects))]
+        for old, new in zip_longest(self._chips[first:], chips):
+            if old != new:
+                self._repaint(old, new)
+        self._chips[first:] = chips
+
+    def _retouch(self, *positions: int | None) -> None:
+        """The same for the few chips that a mark has left or reached."""
+        for at in set(positions):
+            if at is not None and at < len(self._chips):
+                old, self._chips[at] = self._chips[at], self._new_chip(at)
+                if old != self._chips[at]:
+                    self._repaint(old)
+
+    def _repaint(self, *chips: Chip | None) -> None:
+        up = self.verticalScrollBar().value()
+        for chip in filter(None, chips):
+            self.viewport().update(self._box(chip).translated(0, -up))
+
+    def _box(self, chip: Chip) -> QRect:
+        """All that a chip may cover: rings and pins reach over its edge."""
+        spread = self._theme.px(4)
+        return chip.rect.adjusted(-spread, -spread, spread, spread).toAlignedRect()
+
+    def _new_chip(self, at: int) -> Chip:
+        """A chip as it should look now; the guess stands after the last token."""
+        if at == len(self._tokens):
+            look = GuessLook(self._guess_in_colour, focused=self._hovered == at)
+            return self._writer.chip(self._rects[at], self._guess_text(), look)
+        token = self._tokens[at]
+        return self._writer.chip(self._rects[at], visible(token.text), self._look(token))
 
     @override
     def sizeHint(self) -> QSize:
@@ -150,13 +190,10 @@ class TokenStrip(QAbstractScrollArea):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(self.font())
         painter.translate(0, -self.verticalScrollBar().value())
-        visible_area = QRectF(event.rect()).translated(0, self.verticalScrollBar().value())
-        for token, rect in zip(self._tokens, self._rects, strict=False):
-            if rect.intersects(visible_area):
-                paint_chip(painter, rect, visible(token.text), self._look(token), self._theme)
-        if self._prediction and self._rects:
-            focused = self._hovered == len(self._tokens)
-            paint_guess(painter, self._rects[-1], self._guess_text(), self._guess_in_colour, focused, self._theme)
+        shown = event.region().translated(0, self.verticalScrollBar().value())
+        for chip in self._chips:
+            if shown.intersects(self._box(chip)):
+                paint_chip(painter, chip, self._theme)
 
     def _look(self, token: Token) -> ChipLook:
         at = token.position
@@ -180,10 +217,7 @@ class TokenStrip(QAbstractScrollArea):
         return self._theme.accent if position == self._pinned else None
 
     def _loss(self, position: int) -> float | None:
-        if self._losses is None or position >= len(self._losses):
-            return None
-        loss = float(self._losses[position])
-        return loss if math.isfinite(loss) else None
+        return self._losses[position] if position < len(self._losses) else None
 
     # ------------------------------------------------------------ mouse
     @override
@@ -224,14 +258,14 @@ class TokenStrip(QAbstractScrollArea):
         if position >= len(self._tokens):
             assert self._prediction is not None
             return (
-                f"The model's best guess for the next token, P {self._prediction.probability:.1%} "
+                f"The model's best guess for the next token, P {percent(self._prediction.probability)} "
                 f"(id {self._prediction.id}): click, or press Tab in the prompt, to accept it."
             )
         token = self._tokens[position]
         parts = [f"{quoted(token.text)} · position {position} · id {token.id}"]
         loss = self._loss(position)
         if loss is not None:
-            parts.append(f"surprise (loss) {loss:.2f} nats, P {math.exp(-loss):.1%} before it was read")
+            parts.append(f"surprise (loss) {loss:.2f} nats, P {percent(math.exp(-loss))} before it was read")
         elif is_special(token):
             parts.append("marks the beginning of the text and is never predicted")
         return " · ".join(parts)
@@ -294,8 +328,8 @@ class TokenStrip(QAbstractScrollArea):
         if position == self._hovered:
             return
         was_token = self._as_token(self._hovered)
-        self._hovered = position
-        self.viewport().update()
+        old, self._hovered = self._hovered, position
+        self._retouch(old, position)
         self._describe(position)
         if self._as_token(position) != was_token:
             self.hovered.emit(self._as_token(position))

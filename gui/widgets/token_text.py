@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from engine.work.results import Token
 
 CONTINUED = "⋯"  # a token that continues a character begun by the one before it
 _MARKS = {" ": "·", "\n": "↵", "\t": "⇥", "\r": "\\r"}
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters and marks that draw nothing
+_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))  # choose the form of the character before them
 
 
+@lru_cache(maxsize=4096)
 def visible(text: str) -> str:
-    """`text` with every blank and control character shown: " Orla" becomes "·Orla"."""
+    """`text` with every blank, control and zero-width character shown: " Orla" becomes "·Orla"."""
     return "".join(_mark(character) for character in text) if text else CONTINUED
 
 
@@ -22,12 +26,21 @@ def _mark(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Zs":
         return "·"
+    if category in ("Cf", "Zl", "Zp") or _draws_nothing(character):
+        return f"‹{ord(character):04X}›"
     return f"\\x{ord(character):02x}" if category == "Cc" else character
+
+
+def _draws_nothing(character: str) -> bool:
+    return character in _UNSEEN or any(ord(character) in selectors for selectors in _SELECTORS)
 
 
 def quoted(text: str) -> str:
     """A token inside a sentence: “ Orla”; the quotes keep a leading space visible."""
-    return f"“{text if text.isprintable() else visible(text)}”" if text else "a part of the character before it"
+    if not text:
+        return "a part of the character before it"
+    plain = text.isprintable() and not any(_draws_nothing(character) for character in text)
+    return f"“{text if plain else visible(text)}”"
 
 
 def is_special(token: Token) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import main
 from engine.model import handbuilt
@@ -196,6 +197,47 @@ def test_that_a_path_that_cannot_be_written_is_refused_and_nothing_is_left(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("target", ["", "a\0b", "\ud800.json", "\udcff/x.json"], ids=ascii)
+def test_that_a_name_that_no_file_can_have_is_refused_in_words(fail: Run, handbuilt_k: str, target: str) -> None:
+    analyze = ("analyze", "--model", handbuilt_k)
+    for line in (
+        fail(*analyze, "--prompt", "A", "--json", target),
+        fail(*analyze, "--prompts", target, "--json", "-"),
+        fail("render", "--model", handbuilt_k, "--out", target + ".png" if target else target),
+    ):
+        assert "codec" not in line and "embedded" not in line
+    if target != "\udcff/x.json":
+        fail("train", "--recipe", "handbuilt-k", "--out", target)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a folder that even root cannot write into")
+def test_that_an_unwritable_place_is_refused_before_any_work(fail: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.model.library.resolve", lambda name: pytest.fail("the work had begun"))
+    for target in ("/proc/x.json", "/proc/1/x.json", "/sys/x.json"):
+        assert "choose another place" in fail("evaluate", "--json", target)
+        assert "choose another place" in fail("render", "--out", target.replace("json", "png"))
+
+
+def test_that_training_does_not_begin_where_its_answer_cannot_lie(fail: Run, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine", encoding="utf-8")
+    for out in (file, file / "below"):
+        assert "is a file" in fail("train", "--recipe", "instant", "--steps", "1", "--out", str(out))
+    assert file.read_text(encoding="utf-8") == "mine"
+
+
+def test_that_weights_that_overflow_are_refused(fail: Run, tmp_path: Path) -> None:
+    model, tokenizer = handbuilt.build("handbuilt-k")
+    with torch.no_grad():
+        model.W_E.mul_(1e30)
+    native.save(tmp_path / "model.safetensors", model, tokenizer)
+    assert "overflow" in fail("analyze", "--model", str(tmp_path), "--prompt", "A B A", "--json", "-")
+
+
+def test_that_a_value_that_begins_with_a_dash_is_explained(fail: Run, reads_bytes: str) -> None:
+    assert "--option=-value" in fail("analyze", "--model", reads_bytes, "--prompt", "-x", "--json", "-")
+
+
 def test_that_a_file_is_replaced_only_by_a_whole_answer(
     succeed: Run, fail: Run, reads_bytes: str, tmp_path: Path
 ) -> None:
@@ -251,6 +293,16 @@ def test_that_standard_output_is_utf_8_whatever_the_system_says(reads_bytes: str
     done = shell("analyze", "--model", reads_bytes, "--prompt", "😀", "--json", "-")
     assert (done.returncode, done.stderr) == (0, b"")
     assert "😀" in done.stdout.decode("utf-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file names are text there")
+def test_that_a_file_name_of_odd_bytes_and_closed_streams_give_no_traceback(reads_bytes: str) -> None:
+    command = ("analyze", "--model", reads_bytes, "--prompt", "a", "--json")
+    odd = shell(*command, "\udcff/x.json")
+    assert (odd.returncode, odd.stderr.count(b"\n")) == (2, 1)
+    assert b"Traceback" not in odd.stderr
+    closed = shell("models", preexec_fn=lambda: os.close(1))
+    assert (closed.returncode, closed.stderr) == (2, b"headscope: cannot write standard output: it is closed\n")
 
 
 def test_that_listing_models_needs_neither_torch_nor_qt() -> None:

@@ -17,6 +17,7 @@ from gui.widgets.atlas_paint import atlas_image
 from gui.widgets.atlas_view import AtlasView, Badge
 from gui.widgets.pictures import max_pooled
 from tests.gui.mouse import click, move, wheel
+from tests.gui.painted import Painted
 
 LAYERS, HEADS, SIDE = 2, 4, 16
 
@@ -207,3 +208,34 @@ def test_that_cards_never_overlap_and_a_place_finds_its_head(layers: int, heads:
         assert sum(block.width() * block.height() for block in layout.blocks(whole)) == (
             len(cards) * layout.pitch.width() * layout.pitch.height()
         )
+
+
+def test_that_a_sorted_grid_takes_the_columns_that_give_the_largest_pictures() -> None:
+    order = tuple(HeadRef(layer, head) for layer in range(2) for head in range(4))
+    layout = AtlasLayout.fitted(2, 4, order, QSize(436, 250), 1.0, DARK)
+    assert layout.columns == 4
+    assert AtlasLayout.fitted(2, 4, order, QSize(200, 800), 1.0, DARK).columns == 2
+
+
+@pytest.mark.parametrize("order", [None, tuple(HeadRef(0, head) for head in range(8))])
+def test_that_few_heads_in_much_room_are_drawn_large_and_still_fit(order: tuple[HeadRef, ...] | None) -> None:
+    room = QSize(900, 460)
+    layout = AtlasLayout.fitted(2, 4, order, room, 1.0, DARK)
+    assert layout.side > 160
+    assert layout.size.width() <= room.width() and layout.size.height() <= room.height()
+
+
+def test_that_saying_the_same_again_paints_nothing(qtbot: QtBot, atlas: AtlasView) -> None:
+    mask = np.eye(SIDE, dtype=np.bool_)
+
+    def say() -> None:
+        atlas.set_removed(frozenset({HeadRef(0, 1)}))
+        atlas.set_selected(HeadRef(1, 2))
+        atlas.set_hovered(None)
+        atlas.set_focus_cells(3, 3, SIDE)
+        atlas.set_stripe(mask)
+
+    say()
+    painted = Painted(atlas.viewport(), qtbot)
+    say()
+    assert painted.region().isEmpty()

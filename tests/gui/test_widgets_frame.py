@@ -190,3 +190,11 @@ def test_that_details_are_copied_and_escape_and_the_cross_dismiss(qtbot: QtBot, 
     with qtbot.waitSignal(other.dismissed):
         click(qtbot, other.close_button, other.close_button.rect().center())
     assert stack.toasts() == ()
+
+
+def test_that_the_stack_bears_events_while_python_takes_it_apart(window: QWidget) -> None:
+    stack = ToastStack(window)
+    kept = dict(vars(stack))
+    vars(stack).clear()  # as the collector does before Qt's side goes
+    assert not stack.eventFilter(window, QEvent(QEvent.Type.Hide))
+    vars(stack).update(kept)

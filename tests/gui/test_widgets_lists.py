@@ -12,6 +12,7 @@ from engine.model.config import HeadRef
 from engine.work.results import HeadScores
 from gui.theme import DARK, LIGHT
 from gui.widgets.bar_list import BarList, BarRow
+from gui.widgets.score_model import ROLE
 from gui.widgets.score_table import ScoreTable
 from tests.gui.mouse import click, move
 
@@ -179,3 +180,31 @@ def test_that_long_labels_leave_room_for_bar_and_value(qtbot: QtBot, bars: BarLi
     assert len(reach(bars, 0, DARK.induction, low=150)) > 60
     bars.resize(160, bars.height())
     click(qtbot, bars, QPoint(5, 5))
+
+
+def test_that_a_value_near_zero_is_no_bar_but_a_quiet_hairline(bars: BarList) -> None:
+    bars.set_rows(
+        [BarRow("·Orla", 0.97, "97 %"), BarRow("·bread", 0.0004, "under 0.1 %"), BarRow("·at", 0.0, "≤ 2 %")], 1.0
+    )
+    image = bars.grab().toImage()
+    for row in (1, 2):
+        y = round(bars.row_rect(row).center().y())
+        line = [x for x in range(40, 200) if image.pixelColor(x, y).name() == DARK.hairline]
+        assert not reach(bars, row, DARK.accent, low=60)
+        assert len(line) == 1
+
+
+def test_that_the_table_colours_what_the_roles_call_notable(table: ScoreTable) -> None:
+    table.set_scores((HeadScores(0, 0, induction=0.39), HeadScores(0, 1, induction=0.41)), 0.04, "")
+    colours = {str(head): table.model().index(row, INDUCTION).data(ROLE) for row, head in enumerate(heads(table))}
+    assert colours == {"0.0": "none", "0.1": "induction"}
+
+
+def test_that_selecting_the_same_row_again_leaves_the_scroll_place(qtbot: QtBot, table: ScoreTable) -> None:
+    table.set_scores(tuple(HeadScores(0, head, induction=0.5 - head / 100) for head in range(40)), 0.04, "")
+    table.set_selected(HeadRef(0, 0))
+    table.verticalScrollBar().setValue(20)
+    table.set_selected(HeadRef(0, 0))
+    assert table.verticalScrollBar().value() == 20
+    table.set_selected(HeadRef(0, 1))
+    assert table.verticalScrollBar().value() < 20

@@ -14,6 +14,7 @@ from gui.theme import DARK, LIGHT
 from gui.widgets.token_strip import TokenStrip
 from gui.widgets.token_text import quoted, visible
 from tests.gui.mouse import ask_for_tip, click, move
+from tests.gui.painted import Painted
 
 WORDS = (
     "⟨bos⟩",
@@ -72,6 +73,13 @@ def colours_in(strip: TokenStrip, position: int) -> set[str]:
         ("\x00", "\\x00"),
         ("", "⋯"),
         ("🙂", "🙂"),
+        ("\u200b", "‹200B›"),
+        ("a\u200db", "a‹200D›b"),
+        ("\ufeff", "‹FEFF›"),
+        ("\u200fx", "‹200F›x"),
+        ("\u2028", "‹2028›"),
+        ("\ufe0f", "‹FE0F›"),
+        ("\u3164", "‹3164›"),
         (" שלום", "·שלום"),
     ],
 )
@@ -83,6 +91,8 @@ def test_that_a_token_is_quoted_with_its_space_and_a_broken_one_is_explained() -
     assert quoted(" Orla") == "“ Orla”"
     assert quoted("\n") == "“↵”"
     assert "character before" in quoted("")
+    assert quoted("\u200d") == "“‹200D›”"
+    assert quoted("\ufe0f") == "“‹FE0F›”"
 
 
 def test_that_moving_over_chips_tells_each_position_once_and_none_on_leaving(qtbot: QtBot, strip: TokenStrip) -> None:
@@ -171,7 +181,7 @@ def test_that_a_tip_says_position_id_surprise_and_probability(strip: TokenStrip)
     assert "position 4" in tip
     assert "id 104" in tip
     assert "3.00 nats" in tip
-    assert "P 5.0%" in tip
+    assert "P 5 %" in tip
     assert "never predicted" in strip.tip(0)
     assert strip.accessibleDescription() == f"{len(WORDS)} tokens"
     ask_for_tip(strip.viewport(), middle(strip, 4))
@@ -213,3 +223,36 @@ def test_that_new_tokens_of_another_number_forget_old_marks(strip: TokenStrip) -
     strip.set_tokens(tokens(WORDS[:5]), None)
     assert not {DARK.accent, DARK.induction, DARK.previous} & colours_in(strip, 4)
     assert strip.chip_rect(12).isEmpty()
+
+
+def test_that_a_chance_is_written_as_in_the_list_of_predictions(strip: TokenStrip) -> None:
+    strip.set_prediction(replace(GUESS, probability=0.9997), in_role_colour=True)
+    assert "over 99.9 %" in strip.tip(len(WORDS))
+    wide = strip.chip_rect(len(WORDS)).width()
+    strip.set_prediction(replace(GUESS, probability=0.5), in_role_colour=True)
+    assert strip.chip_rect(len(WORDS)).width() < wide
+
+
+def test_that_only_the_chips_that_changed_are_painted_anew(qtbot: QtBot, strip: TokenStrip) -> None:
+    painted = Painted(strip.viewport(), qtbot)
+    strip.set_tokens(tokens((*WORDS[:-1], " lantern")), None)
+    strip.set_tokens(tokens((*WORDS[:-1], " lantern")), None)
+    assert painted.region().contains(middle(strip, 12).toPoint())
+    strip.set_tokens(tokens((*WORDS[:-1], " lanterns")), None)
+    other = Painted(strip.viewport(), qtbot)
+    strip.set_tokens(tokens((*WORDS[:-1], " lamps")), None)
+    strip.set_marks(12, 4, None)
+    strip.set_pinned(None)
+    assert [at for at in range(13) if other.region().contains(middle(strip, at).toPoint())] == [4, 12]
+
+
+def test_that_saying_the_same_again_paints_nothing(qtbot: QtBot, strip: TokenStrip) -> None:
+    strip.set_marks(12, 4, 3)
+    strip.set_prediction(GUESS, in_role_colour=True)
+    painted = Painted(strip.viewport(), qtbot)
+    strip.set_tokens(tokens(), np.linspace(0, 9, len(WORDS), dtype=np.float32))  # the first had no loss before
+    strip.set_marks(12, 4, 3)
+    strip.set_pinned(None)
+    strip.set_hovered(None)
+    strip.set_prediction(GUESS, in_role_colour=True)
+    assert painted.region().boundingRect().right() <= strip.chip_rect(1).left()

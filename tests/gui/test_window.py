@@ -18,6 +18,7 @@ from gui.panels.prediction_panel import bar_rows
 from gui.repeat_dialog import RepeatDialog
 from gui.state import Hover
 from gui.theme import load_fonts
+from gui.wording import removal_label
 from tests.gui import canned
 from tests.gui.conftest import Stage, staged
 
@@ -317,3 +318,48 @@ def test_that_the_former_best_guess_stays_in_sight_after_a_removal() -> None:
     others = tuple(row for row in removed.predictions if row.text != " Orla")
     rows = bar_rows(replace(removed, predictions=others), canned.analysis_of(prompt))
     assert (rows[-1].label, rows[-1].text, rows[-1].before) == ("·Orla", "≤ 0.2 %", 0.88)
+
+
+def test_that_an_empty_prompt_is_not_described_by_the_last_one(stage: Stage) -> None:
+    stage.window.focus_prompt()
+    stage.key(Qt.Key.Key_Delete)
+    stage.settle()
+    assert stage.window.sentence.plain_text().startswith("Nothing to copy the prompt is empty")
+    stage.type("   ")
+    stage.settle()
+    stage.window.focus_prompt()
+    stage.key(Qt.Key.Key_Delete)
+    stage.settle()
+    assert stage.window.prompt.note().startswith("The prompt is empty")
+    assert stage.state.findings.problem is None
+
+
+def test_that_removals_are_logged_with_before_and_after_and_can_be_gone_back_to(stage: Stage) -> None:
+    stage.click_head(HeadRef(1, 3))
+    stage.key(Qt.Key.Key_R)
+    stage.settle()
+    assert stage.window.toasts.toasts()[-1].accessibleName() == "Head 1.3 removed"
+    stage.click_head(HeadRef(0, 0))
+    stage.key(Qt.Key.Key_R)
+    stage.settle()
+    log = stage.window.removals
+    assert [row[0] for row in log.numbers().rows] == ["", "1.3", "0.0 1.3"]
+    before, after = (log.numbers().rows[place][1] for place in (0, 1))
+    assert isinstance(before, float)
+    assert after is None or after < before
+    log.bars.rowClicked.emit(1)
+    stage.settle()
+    assert stage.state.selection.ablated == (HeadRef(1, 3),)
+    assert len(log.numbers().rows) == 3
+    stage.type("one two one")
+    stage.settle()
+    assert [row[0] for row in log.numbers().rows] == ["", "1.3"]
+
+
+def test_that_the_log_of_removals_keeps_the_whole_model_and_the_latest(stage: Stage) -> None:
+    heads = [HeadRef(layer, head) for layer in (0, 1) for head in range(3)]
+    for head in heads:
+        stage.state.select(ablated=(head,))
+        stage.settle()
+    assert [row[0] for row in stage.window.removals.numbers().rows] == ["", "0.2", "1.0", "1.1", "1.2"]
+    assert removal_label(tuple(heads)) == "− 6 heads"

@@ -6,7 +6,7 @@ import pytest
 
 from engine.model.config import HeadRef
 from engine.work.requests import Prompt
-from engine.work.results import Behaviour, HeadScores, MatcherGuess, Prediction
+from engine.work.results import Behaviour, HeadScores, MatcherGuess, Prediction, Token
 from gui import wording
 from tests.gui import canned
 
@@ -88,6 +88,15 @@ def test_that_a_prompt_without_a_repeat_has_nothing_to_copy() -> None:
     assert result.lead == "Nothing to copy"
     assert result.offers_prompt
     assert "small model" in result.detail
+
+
+def test_that_a_space_at_the_end_is_named_as_what_stops_the_copying() -> None:
+    prompt = Prompt("In summer")
+    analysis = canned.analysis_of(prompt)
+    tokens = (*analysis.tokens, Token(len(analysis.tokens), 1, " "))
+    behaviour = replace(canned.behaviour_of(prompt, None), destination=len(tokens) - 1)
+    result = wording.behaviour_sentence(behaviour, replace(analysis, tokens=tokens))
+    assert result.plain.startswith("the prompt ends with a space")
 
 
 def test_that_a_large_model_is_not_called_small() -> None:

@@ -197,6 +197,15 @@ def test_that_thumbnails_keep_the_largest_attention_of_a_block() -> None:
     assert thumbnails(torch.full((1, 1, 2, 2), 0.5))[0, 0, 0, 0] == round(0.5**0.7 * 255)
 
 
+def test_that_the_thumbnails_of_very_many_heads_are_smaller_and_keep_their_stripe() -> None:
+    patterns = torch.diag_embed(torch.ones(61), offset=-3).expand(20, 20, 64, 64)
+    small = thumbnails(patterns)
+    assert small.shape == (20, 20, 48, 48)
+    assert (small.max(-1)[:, :, 3:] == 255).all()
+    assert thumbnails(patterns[:, :2]).shape == (20, 2, 64, 64)
+    assert thumbnails(patterns[..., :40, :40]).shape == (20, 20, 40, 40)
+
+
 def test_that_recent_runs_stay_within_their_bytes() -> None:
     recent = RecentRuns(limit=20_000)
     for number in range(10):

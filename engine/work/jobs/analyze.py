@@ -22,11 +22,14 @@ from engine.work.task import Task
 
 BEST = 10
 THUMBNAIL = 64  # pixels a side at most
+MANY_HEADS, SMALL_THUMBNAIL = 256, 48  # their cards are as small as the window draws them
 GAMMA = 0.7  # lifts faint attention so that it can be seen
 
 
 def analyze(request: Analyze, state: EngineState, task: Task) -> Analysis:
-    """Raises PromptError for a prompt that cannot be read, ValueError for a head that does not exist."""
+    """Raises PromptError for a prompt that cannot be read, ValueError for a head that does not exist
+    and for weights so large that the run overflows.
+    """
     opened = state.require()
     key = (opened.info.hash, request)
     known = state.recent.get(key)
@@ -43,6 +46,8 @@ def _run(request: Analyze, reading: Reading, opened: OpenModel, task: Task) -> A
     logits = opened.model(tokens, run_tap(task, request.ablated, request.ablation_kind, watch))[0]  # (T, V)
     patterns = stacked(watch)  # (L, H, T, T)
     log_total = logits.logsumexp(-1)  # (T)
+    if not log_total.isfinite().all():
+        raise ValueError("this model's numbers overflow on this prompt: its weights are damaged, open another")
     return Analysis(
         model=opened.info,
         prompt=request.prompt,
@@ -92,7 +97,10 @@ def _without_first(patterns: Tensor) -> Tensor:
 
 def thumbnails(patterns: Tensor) -> NDArray[np.uint8]:
     """(L, H, T, T) attention to (L, H, S, S) bytes; the maximum of a block, as a mean would wash out a stripe."""
-    step = math.ceil(patterns.shape[-1] / THUMBNAIL)
-    if step > 1:
-        patterns = functional.max_pool2d(patterns, step, ceil_mode=True)  # (L, H, S, S)
+    layers, heads, length, _ = patterns.shape
+    if layers * heads > MANY_HEADS:
+        if length > SMALL_THUMBNAIL:
+            patterns = functional.adaptive_max_pool2d(patterns, SMALL_THUMBNAIL)  # (L, H, 48, 48)
+    elif length > THUMBNAIL:
+        patterns = functional.max_pool2d(patterns, math.ceil(length / THUMBNAIL), ceil_mode=True)  # (L, H, S, S)
     return frozen((patterns.pow(GAMMA) * 255.0 + 0.5).to(torch.uint8))
