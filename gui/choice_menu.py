@@ -21,28 +21,23 @@ class Choice:
 
 
 class ChoiceMenu(QMenu):
-    """`chosen` carries the key of the entry; fixed actions stand below the choices."""
+    """`chosen` carries the key of the entry."""
 
     chosen = Signal(str)
 
-    def __init__(self, title: str, fixed: Sequence[QAction], parent: QWidget) -> None:
+    def __init__(self, title: str, parent: QWidget) -> None:
         super().__init__(title, parent)
         self.setToolTipsVisible(True)
         self._own: list[QAction] = []
-        self._below = self.addSeparator() if fixed else None
-        self.addActions(list(fixed))
         self.triggered.connect(self._choose)
 
     def set_choices(self, choices: Sequence[Choice]) -> None:
-        """Replace the entries above the fixed actions."""
+        """Replace the entries."""
         for action in self._own:
             self.removeAction(action)
             action.deleteLater()
         self._own = [self._action(choice) for choice in choices]
-        if self._below is not None:
-            self.insertActions(self._below, self._own)
-        else:
-            self.addActions(self._own)
+        self.addActions(self._own)
 
     def _action(self, choice: Choice) -> QAction:
         action = QAction(choice.text, self)

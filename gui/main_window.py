@@ -114,8 +114,8 @@ class MainWindow(QMainWindow):
 
     def _make_menus(self) -> None:
         action = self.commands.action
-        self.model_menu = ChoiceMenu("Open", [action("model.open")], self)
-        self.sample_menu = ChoiceMenu("Sample prompts", [], self)
+        self.model_menu = ChoiceMenu("Open", self)
+        self.sample_menu = ChoiceMenu("Sample prompts", self)
         self.sort_menu = QMenu(self)
         self.sort_menu.addActions([action("sort.layer"), action("sort.induction"), action("sort.previous")])
         for title in MENUS:

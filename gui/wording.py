@@ -25,12 +25,11 @@ from engine.work.results import (
 )
 from gui.numbers import percent
 from gui.roles import Criterion, HeadRole, role_of
-from gui.widgets.token_text import is_special, visible
+from gui.widgets.token_text import is_special, spoken, visible
 
 SOME_ATTENTION = 0.2
 SOME_CHANCE = 0.02
 SMALL_MODEL = 50_000_000
-INVISIBLE = {" ": "space", "\n": "line break", "\t": "tab", "\r": "carriage return", "\xa0": "hard space"}
 NOT_MEASURED = "not measured"
 
 
@@ -73,16 +72,6 @@ class Sentence:
     @property
     def plain(self) -> str:
         return unescape(re.sub(r"<[^>]*>", "", self.text))
-
-
-def spoken(text: str) -> str:
-    """A token inside a sentence: “keeper”; what has no letters of its own is named: “line break”."""
-    if not text:
-        return "a part of a character"
-    bare = text.strip(" ")
-    if not bare:
-        return "“space”" if len(text) == 1 else f"“{len(text)} spaces”"
-    return f"“{INVISIBLE.get(bare, visible(bare))}”"
 
 
 def marked(text: str, place: Literal["accent", "induction"]) -> str:
@@ -219,7 +208,7 @@ def removal_tip(ablated: tuple[HeadRef, ...], best: str, chance: str, loss: floa
 def matcher_sentence(matcher: tuple[MatcherGuess, ...], last: Token) -> str:
     """What a literal matcher would guess: it looks up what followed earlier copies of the last token."""
     if not matcher:
-        return f"nothing: no earlier “{visible(last.text)}”"
+        return f"nothing: no earlier {spoken(last.text)}"
     best = matcher[0]
     others = len(matcher) - 1
     text = f"{spoken(best.text)}, which followed {spoken(last.text)} {times(best.count)}"
@@ -301,7 +290,7 @@ def head_note(removed: bool, pinned: bool, hovered: bool) -> str:
         return "preview: click pins it"
     if removed:
         return "removed: R puts it back"
-    return "pinned: Esc lets go" if pinned else "click a head to pin it"
+    return "pinned: Esc lets go" if pinned else "not pinned"
 
 
 def roles_note(scores: RoleScores | None) -> str:
@@ -320,7 +309,7 @@ def roles_note(scores: RoleScores | None) -> str:
 
 def prediction_note(analysis: Analysis) -> tuple[str, str]:
     """After which token, and with what removed; and the same as a sentence for the tooltip."""
-    last = f"after “{visible(analysis.tokens[-1].text)}”" if analysis.tokens else ""
+    last = f"after {spoken(analysis.tokens[-1].text)}" if analysis.tokens else ""
     if not analysis.ablated:
         return last, f"The ten most probable next tokens {last}."
     heads = ", ".join(str(head) for head in analysis.ablated)

@@ -28,6 +28,7 @@ class FilmWriter:
     def add(self, step: int, model: Transformer, curves: list[dict[str, Any]]) -> None:
         for name, value in model.state_dict().items():
             self.frames[f"{step:06d}/{name}"] = value.detach().to(self.precision, copy=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".tmp")
         save_file(self.frames, temporary, metadata={"format": "headscope-film-1", "curves": json.dumps(curves)})
         os.replace(temporary, self.path)

@@ -28,7 +28,6 @@ def produce(
         card.write(out, card.handbuilt_card(name))
         return
     recipe = _chosen(name, layers, steps)
-    out.mkdir(parents=True, exist_ok=True)
     run = train(recipe, seed, out, report)
     held_out = encoded(run.tokenizer, recipe, held_out=True)
     native.save(out / "model.safetensors", run.model, run.tokenizer)

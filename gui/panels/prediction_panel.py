@@ -13,8 +13,8 @@ from gui.state import ExplorerState, Findings, Hover, Selection, changed
 from gui.theme import SECONDARY, Role, Theme, ui_font
 from gui.widgets.bar_list import BarList, BarRow
 from gui.widgets.panel_frame import PanelFrame
-from gui.widgets.token_text import visible
-from gui.wording import NOT_MEASURED, matcher_sentence, pinned_guess, prediction_note, spoken
+from gui.widgets.token_text import spoken, visible
+from gui.wording import NOT_MEASURED, matcher_sentence, pinned_guess, prediction_note
 
 
 class PredictionPanel(PanelFrame):

@@ -43,8 +43,8 @@ class PromptPanel(QWidget):
     def _connect(self) -> None:
         self.edit.promptChanged.connect(self._actions.type_prompt)
         self.edit.acceptPrediction.connect(self._actions.accept_prediction)
-        self.edit.pasteCut.connect(self._note_cut)
-        self.edit.pasteCleaned.connect(self._note_cleaned)
+        self.edit.pasteCut.connect(self._tell_cut)
+        self.edit.pasteCleaned.connect(self._tell_cleaned)
         self.strip.hovered.connect(self._point)
         self.strip.clicked.connect(self._state.toggle_token)
         self.strip.predictionAccepted.connect(self._actions.accept_prediction)
@@ -160,9 +160,9 @@ class PromptPanel(QWidget):
         self._note.setToolTip(self._note.text())
 
     @Slot(int)
-    def _note_cut(self, count: int) -> None:
-        self._note.setText(f"The text was too long: its first {count:,} characters were left out.")
+    def _tell_cut(self, count: int) -> None:
+        self._actions.said.emit("The text was too long to read", f"Its first {count:,} characters were left out.")
 
     @Slot(int)
-    def _note_cleaned(self, count: int) -> None:
-        self._note.setText(f"{count:,} control characters were taken out.")
+    def _tell_cleaned(self, count: int) -> None:
+        self._actions.said.emit("Control characters were taken out", f"{count:,} of what was pasted show nothing.")

@@ -16,7 +16,8 @@ from gui.state import ExplorerState, Findings, changed
 from gui.theme import SECONDARY, Role, Theme, ui_font
 from gui.widgets.bar_list import BarList, BarRow
 from gui.widgets.panel_frame import PanelFrame
-from gui.wording import removal_label, removal_tip, spoken
+from gui.widgets.token_text import spoken
+from gui.wording import removal_label, removal_tip
 
 INVITATION = "R takes the ringed head out of the model. What that does to the prediction is kept here."
 MOST = 5  # entries, the whole model among them: the window must not grow with the log

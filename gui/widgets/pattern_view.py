@@ -43,7 +43,7 @@ from gui.widgets.pattern_paint import (
     paint_stripe,
     roomy,
 )
-from gui.widgets.token_text import quoted, visible
+from gui.widgets.token_text import spoken, visible
 
 Cell = tuple[int, int]
 _HINT = "Point at a cell to read it · wheel zooms, drag moves, double click shows all"
@@ -243,8 +243,8 @@ class PatternView(QWidget):
         row, column = cell
         value = float(self._values[row, column])
         places = (
-            f"{quoted(self._tokens[row].text)} ({row})",
-            f"{quoted(self._tokens[column].text)} ({column})",
+            f"{spoken(self._tokens[row].text)} ({row})",
+            f"{spoken(self._tokens[column].text)} ({column})",
         )
         if self._kind == "attention":
             return f"{places[0]} attends to {places[1]} with ", f"{value:.2f}"

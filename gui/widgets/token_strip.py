@@ -30,7 +30,7 @@ from gui.numbers import percent
 from gui.theme import BODY, DARK, Theme, mono_font
 from gui.widgets.focus import KEYBOARD_REASONS
 from gui.widgets.token_chips import Chip, ChipLook, ChipWriter, GuessLook, chip_at, flow, paint_chip
-from gui.widgets.token_text import is_special, quoted, visible
+from gui.widgets.token_text import is_special, spoken, visible
 
 _MAX_ROWS = 3
 _FULL_LOSS = 9.0  # nats at which the underline is at its strongest
@@ -262,7 +262,7 @@ class TokenStrip(QAbstractScrollArea):
                 f"(id {self._prediction.id}): click, or press Tab in the prompt, to accept it."
             )
         token = self._tokens[position]
-        parts = [f"{quoted(token.text)} · position {position} · id {token.id}"]
+        parts = [f"{spoken(token.text)} · position {position} · id {token.id}"]
         loss = self._loss(position)
         if loss is not None:
             parts.append(f"surprise (loss) {loss:.2f} nats, P {percent(math.exp(-loss))} before it was read")

@@ -9,6 +9,7 @@ from engine.work.results import Token
 
 CONTINUED = "⋯"  # a token that continues a character begun by the one before it
 _MARKS = {" ": "·", "\n": "↵", "\t": "⇥", "\r": "\\r"}
+_NAMES = {"\n": "line break", "\t": "tab", "\r": "carriage return", "\xa0": "hard space"}
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters and marks that draw nothing
 _SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))  # choose the form of the character before them
 
@@ -35,12 +36,14 @@ def _draws_nothing(character: str) -> bool:
     return character in _UNSEEN or any(ord(character) in selectors for selectors in _SELECTORS)
 
 
-def quoted(text: str) -> str:
-    """A token inside a sentence: “ Orla”; the quotes keep a leading space visible."""
+def spoken(text: str) -> str:
+    """A token inside a sentence: “keeper”; what has no letters of its own is named: “line break”."""
     if not text:
         return "a part of the character before it"
-    plain = text.isprintable() and not any(_draws_nothing(character) for character in text)
-    return f"“{text if plain else visible(text)}”"
+    bare = text.strip(" ")
+    if not bare:
+        return "“space”" if len(text) == 1 else f"“{len(text)} spaces”"
+    return f"“{_NAMES.get(bare, visible(bare))}”"
 
 
 def is_special(token: Token) -> bool:

@@ -184,7 +184,7 @@ def test_that_long_labels_leave_room_for_bar_and_value(qtbot: QtBot, bars: BarLi
 
 def test_that_a_value_near_zero_is_no_bar_but_a_quiet_hairline(bars: BarList) -> None:
     bars.set_rows(
-        [BarRow("·Orla", 0.97, "97 %"), BarRow("·bread", 0.0004, "under 0.1 %"), BarRow("·at", 0.0, "≤ 2 %")], 1.0
+        [BarRow("·Orla", 0.97, "97 %"), BarRow("·bread", 0.0004, "< 0.1 %"), BarRow("·at", 0.0, "≤ 2 %")], 1.0
     )
     image = bars.grab().toImage()
     for row in (1, 2):

@@ -52,7 +52,7 @@ def test_that_pointing_at_a_cell_tells_it_and_reads_its_value(qtbot: QtBot, view
     told: list[tuple[int, int] | None] = []
     view.cellHovered.connect(told.append)
     move(qtbot, view, view.cell_rect(13, 4).center())
-    assert view.caption() == "“ word13” (13) attends to “ word4” (4) with 0.88"
+    assert view.caption() == "“word13” (13) attends to “word4” (4) with 0.88"
     move(qtbot, view, view.cell_rect(4, 9).center())  # the masked half
     assert told == [(13, 4), None]
     assert "Point at a cell" in view.caption()
@@ -115,7 +115,7 @@ def test_that_raw_scores_are_signed_and_masked_ones_say_so(qtbot: QtBot, view: P
     scores[13, 4] = 4.0
     view.set_values(scores, "score", tokens())
     move(qtbot, view, view.cell_rect(13, 4).center())
-    assert view.caption().endswith("scores “ word4” (4) with +4.00")
+    assert view.caption().endswith("scores “word4” (4) with +4.00")
     places = indexed(scores, "score")
     assert places[13, 4] == 256
     assert places[13, 3] == 1 + 128 - 64  # half of the largest, below

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from engine.work.results import Prediction, Token
 from gui.theme import DARK, LIGHT
 from gui.widgets.token_strip import TokenStrip
-from gui.widgets.token_text import quoted, visible
+from gui.widgets.token_text import spoken, visible
 from tests.gui.mouse import ask_for_tip, click, move
 from tests.gui.painted import Painted
 
@@ -87,12 +87,12 @@ def test_that_blanks_and_control_characters_are_visible(text: str, shown: str) -
     assert visible(text) == shown
 
 
-def test_that_a_token_is_quoted_with_its_space_and_a_broken_one_is_explained() -> None:
-    assert quoted(" Orla") == "“ Orla”"
-    assert quoted("\n") == "“↵”"
-    assert "character before" in quoted("")
-    assert quoted("\u200d") == "“‹200D›”"
-    assert quoted("\ufe0f") == "“‹FE0F›”"
+def test_that_a_token_is_spoken_without_its_space_and_a_broken_one_is_explained() -> None:
+    assert spoken(" Orla") == "“Orla”"
+    assert spoken("\n") == "“line break”"
+    assert "character before" in spoken("")
+    assert spoken("\u200d") == "“‹200D›”"
+    assert spoken("\ufe0f") == "“‹FE0F›”"
 
 
 def test_that_moving_over_chips_tells_each_position_once_and_none_on_leaving(qtbot: QtBot, strip: TokenStrip) -> None:
@@ -227,7 +227,7 @@ def test_that_new_tokens_of_another_number_forget_old_marks(strip: TokenStrip) -
 
 def test_that_a_chance_is_written_as_in_the_list_of_predictions(strip: TokenStrip) -> None:
     strip.set_prediction(replace(GUESS, probability=0.9997), in_role_colour=True)
-    assert "over 99.9 %" in strip.tip(len(WORDS))
+    assert "> 99.9 %" in strip.tip(len(WORDS))
     wide = strip.chip_rect(len(WORDS)).width()
     strip.set_prediction(replace(GUESS, probability=0.5), in_role_colour=True)
     assert strip.chip_rect(len(WORDS)).width() < wide

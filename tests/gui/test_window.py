@@ -37,7 +37,7 @@ def test_that_typing_is_followed_by_every_panel(stage: Stage) -> None:
     stage.settle()
     assert [token.text for token in stage.analysis.tokens] == ["⟨bos⟩", "one", " two", " three", " one", " two"]
     assert "“two” attends to “three”" in stage.window.sentence.plain_text()
-    assert stage.window.head.view.caption().startswith("“ two” (5) attends to “ three” (3)")
+    assert stage.window.head.view.caption().startswith("“two” (5) attends to “three” (3)")
 
 
 def test_that_rapid_typing_ends_with_the_last_text_only(stage: Stage) -> None:

@@ -26,11 +26,11 @@ def sentence(behaviour: Behaviour | None = BEHAVIOUR) -> str:
         (0.0994, "9.9 %"),
         (0.0996, "10 %"),
         (0.021, "2.1 %"),
-        (0.0004, "under 0.1 %"),
+        (0.0004, "< 0.1 %"),
         (0.0, "0 %"),
         (0.9946, "99 %"),
         (0.9961, "99.6 %"),
-        (0.99999, "over 99.9 %"),
+        (0.99999, "> 99.9 %"),
         (1.0, "100 %"),
     ],
 )
@@ -144,7 +144,7 @@ def test_that_the_matcher_says_what_followed_and_how_often() -> None:
     other = MatcherGuess(6, " hums", 1, (12,))
     assert wording.matcher_sentence((guess,), last) == "“Orla”, which followed “keeper” twice"
     assert wording.matcher_sentence((guess, other), last).endswith("twice; 1 other continuation")
-    assert wording.matcher_sentence((), last) == "nothing: no earlier “·keeper”"
+    assert wording.matcher_sentence((), last) == "nothing: no earlier “keeper”"
 
 
 @pytest.mark.parametrize(
