@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
-from engine.model import library
 from engine.work.requests import Prompt
 from gui.studio import Studio
 from gui.theme import load_fonts
@@ -25,12 +24,6 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 SIZES = ((1280, 800), (1920, 1080))
 FAR = 48  # of 255: a pixel that a person would call different
 MOST_FAR = 0.005  # of all pixels; another text rasteriser moves fewer than that
-
-
-def model() -> str:
-    """The model that opens by itself; until it is trained, the one built by hand."""
-    names = [info.name for info in library.listing()]
-    return "default" if "default" in names else "handbuilt-k"
 
 
 @pytest.fixture(scope="module", params=["dark", "light"])
@@ -42,7 +35,7 @@ def theme(request: pytest.FixtureRequest) -> Literal["dark", "light"]:
 def studio(qapp: QApplication, theme: Literal["dark", "light"]) -> Iterator[Studio]:
     load_fonts()
     made = Studio(theme, SIZES[0])
-    made.show(model(), Prompt())
+    made.show("default", Prompt())
     yield made
     made.close()
 
