@@ -107,7 +107,7 @@ def engine_part_64() -> Row:
     from engine.model.library import resolve
     from engine.work.jobs.perform import perform
     from engine.work.recent import RecentRuns
-    from engine.work.requests import Analyze, LoadModel, Prompt, Repeat
+    from engine.work.requests import Analyze, LoadModel, Prompt
     from engine.work.state import EngineState
     from engine.work.task import Task
 
@@ -119,11 +119,14 @@ def engine_part_64() -> Row:
     state = EngineState(opened=None, recent=RecentRuns())
     perform(LoadModel("default"), state, Task())
     model = state.require().model
-    tokens = torch.randint(1, model.config.vocabulary, (1, 63))
-    seeds = iter(range(1_000_000))  # another prompt each time, or the answer would come from the recent runs
+    tokens = torch.randint(1, model.config.vocabulary, (1, 64))
+    ordinary = state.require().tokenizer.ordinary
+    words = (state.require().tokenizer.token_text(number) for number in reversed(ordinary))
+    other = (word for word in words if word.startswith(" ") and word[1:].isalpha())
 
     def ours() -> object:
-        return perform(Analyze(Prompt(repeat=Repeat(31, next(seeds)))), state, Task())
+        """Another last word each time, or the answer would come from the recent runs."""
+        return perform(Analyze(Prompt("The" + " dog" * 61 + next(other))), state, Task())
 
     def bare() -> object:
         with torch.inference_mode():
@@ -132,7 +135,7 @@ def engine_part_64() -> Row:
     ours(), bare()
     seconds, floor = alternating(ours, bare, runs := 50)
     ratio = seconds / floor
-    against = "the bare forward pass of the default model, 63 tokens"
+    against = "the bare forward pass of the default model, 64 tokens"
     return row(name, seconds, floor, against, ratio, ENGINE_PART_BUDGET, ratio <= ENGINE_PART_BUDGET, runs)
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,12 @@ def run(only: Sequence[str]) -> dict[str, Any]:
     rows = [measure() for name, measure in ROWS.items() if not only or name in only]
     app.processEvents()
     machine = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
-    versions = {"python": platform.python_version(), "pyside6": qt_version, "numpy": np.__version__}
+    versions = {
+        "python": platform.python_version(),
+        "pyside6": qt_version,
+        "numpy": np.__version__,
+        "torch": version("torch"),
+    }
     return {"machine": machine, "versions": versions, "rows": rows}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from PySide6.QtCore import QObject, Signal, SignalInstance, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, SignalInstance, Slot
 
 from engine.work.requests import (
     Analyze,
@@ -75,18 +75,23 @@ class Conductor(QObject):
         self._answered: dict[str, Request] = {}
         self._opened = ""
         self._fresh_model = True
+        self._paint_first = QTimer(self)
+        self._paint_first.setSingleShot(True)
+        self._paint_first.setInterval(0)  # fires once what an answer changed is painted
+        self._paint_first.timeout.connect(self.steer)
         service.message.connect(self._receive)
         state.selected.connect(self._steer_selection)
 
     @property
     def idle(self) -> bool:
         """Whether everything that is shown has been answered."""
-        return not self._errands
+        return not self._errands and not self._paint_first.isActive()
 
     @Slot(object, object)
     def _steer_selection(self, new: Selection, old: Selection) -> None:
         self.steer()
 
+    @Slot()
     def steer(self) -> None:
         """Ask for whatever is needed next and not already under way."""
         if not self._state.selection.ablated and self._prompt_is_read():
@@ -156,7 +161,7 @@ class Conductor(QObject):
         elif message.answer is not None:
             self._answered[need.name] = need.request
             self._file(need, message.answer)
-        self.steer()
+        self._paint_first.start()
 
     def _note_progress(self, message: Progress) -> None:
         self._state.find(status=Status(message.what, message.done, message.total))

@@ -31,6 +31,7 @@ class Tokenizer:
         self.prepend_bos = prepend_bos and bos is not None
         self._backend = Backend.from_str(definition)
         self._shown: dict[int, str] = {}
+        self._whole: dict[int, bool] = {}
         # Text that spells a special token is text: only `encode` puts BOS into a prompt.
         self._backend.encode_special_tokens = True
 
@@ -69,8 +70,8 @@ class Tokenizer:
 
     def texts(self, ids: Sequence[int]) -> list[str]:
         """The text of every token, in order; together they spell the prompt. Bytes of no character show as ‹F0›."""
-        if not self._byte_level:
-            return [self._single(number) for number in ids]
+        if not self._byte_level or all(self._is_whole(number) for number in ids):
+            return [self.token_text(number) for number in ids]
         texts, pending = [""] * len(ids), b""
         start = 0
         for place, number in enumerate(ids):
@@ -93,8 +94,15 @@ class Tokenizer:
     def token_text(self, number: int) -> str:
         """One token by itself, as shown in a list of predictions."""
         if number not in self._shown:  # asked for every position of every run
-            self._shown[number] = self.texts([number])[0]
+            plain = number in self.special or not self._byte_level
+            self._shown[number] = self._single(number) if plain else _readable(self._bytes(number))
         return self._shown[number]
+
+    def _is_whole(self, number: int) -> bool:
+        """Whether the token stands for itself: it begins and ends with a character."""
+        if number not in self._whole:
+            self._whole[number] = number in self.special or _complete(self._bytes(number))
+        return self._whole[number]
 
     def _single(self, number: int) -> str:
         return BOS_TEXT if number == self.bos else (self._backend.id_to_token(number) or f"‹{number}›")
