@@ -77,7 +77,8 @@ class HeadPanel(PanelFrame):
     def _on_selected(self, new: Selection, old: Selection) -> None:
         if changed(new, old, "stripe"):
             self._show_stripe()
-        self._show()
+        if not changed(new, old, "prompt"):  # a new prompt shows once it is read
+            self._show()
 
     @Slot(object, object)
     def _on_found(self, new: Findings, old: Findings) -> None:
