@@ -87,6 +87,13 @@ def test_that_the_first_prompt_is_made_of_whole_words_and_shows_the_effect() -> 
     assert behaviour.probability_without is not None and behaviour.probability_without < behaviour.best.probability
 
 
+def test_that_the_sample_without_a_repeat_has_nothing_to_copy() -> None:
+    state = opened("default")
+    sample = next(sample for sample in samples(state.require().info) if sample.why.startswith("No repeat"))
+    analysis = perform(Analyze(Prompt(sample.text)), state, Task())
+    assert isinstance(analysis, Analysis) and analysis.matcher == ()
+
+
 def test_that_everyday_words_are_whole_tokens_of_the_default_model() -> None:
     tokenizer = opened("default").require().tokenizer
     broken = [word for word in WHOLE_WORDS if len(tokenizer.encode(f" {word}", bos=False)) != 1]
