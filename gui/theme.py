@@ -26,7 +26,7 @@ Role = Literal["none", "previous", "induction", "duplicate", "negative", "positi
 Choice = Literal["system", "dark", "light"]
 
 GAMMA = 0.7  # of attention: thumbnails arrive with it applied, other attention is raised to it before the table
-SMALLEST, SECONDARY, BODY, SENTENCE = 11, 12, 13, 15  # type sizes, px at 100 %
+SMALLEST, SECONDARY, BODY = 11, 12, 13  # type sizes, px at 100 %
 _STYLE = Path(__file__).resolve().parent.parent / "resources" / "themes" / "headscope.qss"
 _SCALES = (1.0, 1.1, 1.25, 1.4, 1.6)
 

@@ -3,7 +3,7 @@
 All pictures are one image, made from the bytes by a lookup table when the data changes; cards and words are
 drawn once into a still layer, so that a hover costs one copy of it and one small overlay for each visible head.
 It is painted by hand rather than as one pyqtgraph ImageItem: the frames, labels and badges between the pictures
-would be thousands of graphics items, and side by side (1,400 x 900 px, 1,024 heads) a hover costs a fifth as much.
+would be thousands of graphics items, and side by side (1,400 x 900 px, 1,024 heads) a hover took a fifth of it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Copy figure and Save numbers are there for every panel, which says what they do 
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPixmap
+from PySide6.QtGui import QColor, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 from typing_extensions import override
 
@@ -26,7 +26,6 @@ class PanelFrame(QWidget):
         super().__init__(parent)
         self._theme = DARK
         self._role: Role = "none"
-        self._line_above = False
         self._icons: list[tuple[QToolButton, IconName]] = []
         self._dot = QLabel(self)
         self._title = QLabel(title, self)
@@ -107,24 +106,10 @@ class PanelFrame(QWidget):
             self._fit_note()
         return False
 
-    def set_line_above(self, shown: bool) -> None:
-        """A hairline that parts this panel from the one above it."""
-        self._line_above = shown
-        self.update()
-
     def add_control(self, control: QWidget) -> None:
         """A small control on the title line, left of Copy figure and Save numbers."""
         self._controls.insertWidget(self._controls.count() - 2, control)
         control.setFont(ui_font(self._theme.px(SECONDARY)))
-
-    def add_button(self, text: str, tip: str, checkable: bool = False) -> QToolButton:
-        """A text button on the title line; connect to its `clicked` or `toggled`."""
-        button = QToolButton(self)
-        button.setText(text)
-        button.setToolTip(tip)
-        button.setCheckable(checkable)
-        self.add_control(button)
-        return button
 
     def _own_control(self, name: IconName, tip: str, words: str) -> QToolButton:
         button = QToolButton(self)
@@ -148,10 +133,3 @@ class PanelFrame(QWidget):
                 label.render(pixmap, label.geometry().topLeft(), renderFlags=flags)
         self.body.render(pixmap, self.body.geometry().topLeft(), renderFlags=flags)
         return pixmap
-
-    @override
-    def paintEvent(self, event: QPaintEvent) -> None:
-        if self._line_above:
-            painter = QPainter(self)
-            painter.setPen(QColor(self._theme.hairline))
-            painter.drawLine(0, 0, self.width(), 0)

@@ -169,15 +169,6 @@ class ScoreTable(QTableView):
         """The heads in the order shown, after sorting and filtering."""
         return [self._head(self._order.index(row, 0)) for row in range(self._order.rowCount())]
 
-    def rows_as_text(self) -> list[list[str]]:
-        """Titles, then every row as shown: what a CSV file holds."""
-        titles = [column.title for column in COLUMNS]
-        rows = range(self._order.rowCount())
-        return [
-            titles,
-            *([str(self._order.index(row, at).data()) for at in range(len(COLUMNS))] for row in rows),
-        ]
-
     @override
     def sizeHint(self) -> QSize:
         return QSize(self._theme.px(400), self._theme.px(24) * (min(len(self._scores.scores), 8) + 2))

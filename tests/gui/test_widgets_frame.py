@@ -45,7 +45,8 @@ def test_that_the_two_controls_of_every_panel_tell(qtbot: QtBot, frame: PanelFra
 
 
 def test_that_a_new_control_stands_before_copy_and_save(frame: PanelFrame) -> None:
-    sort = frame.add_button("Sort", "Sort heads by a score.")
+    sort = QToolButton(frame)
+    frame.add_control(sort)
     QApplication.processEvents()
     places = [button.x() for button in (sort, *frame.findChildren(QToolButton)[:2])]
     assert places == sorted(places)
@@ -63,7 +64,10 @@ def test_that_a_long_note_gives_way_to_title_and_controls(frame: PanelFrame) -> 
 
 def test_that_a_figure_has_title_and_body_at_twice_the_size_but_no_controls(frame: PanelFrame) -> None:
     frame.set_role("induction")
-    frame.add_button("Sort", "Sort.").setStyleSheet("background: #ff00ff; border: none")
+    sort = QToolButton(frame)
+    sort.setText("Sort")
+    sort.setStyleSheet("background: #ff00ff; border: none")
+    frame.add_control(sort)
     QApplication.processEvents()
     figure = frame.figure()
     image = figure.toImage()

@@ -84,22 +84,29 @@ def _gpt2_weights(config: ModelConfig, theirs: Weights) -> dict[str, Tensor]:
     return ours | _norm(theirs, "transformer.ln_f", "norm_final") | _unembedding(config, theirs, "lm_head")
 
 
+def _rotary_shape(values: Values, d_head: int, base: float, share: float) -> dict[str, Any]:
+    """The fields of ModelConfig that GPT-NeoX and Llama write under the same names."""
+    return {
+        "layers": values["num_hidden_layers"],
+        "heads": values["num_attention_heads"],
+        "d_model": values["hidden_size"],
+        "d_head": d_head,
+        "vocabulary": values["vocab_size"],
+        "context": values["max_position_embeddings"],
+        "d_mlp": values["intermediate_size"],
+        "positions": "rotary",
+        "rotary_base": base,
+        "rotary_dim": int(d_head * share),
+    }
+
+
 def _neox_config(values: Values) -> ModelConfig:
     d_head = values["hidden_size"] // values["num_attention_heads"]
     base, share = _rotary(values, "rotary_emb_base", share=values.get("rotary_pct", 0.25))
     biased = values.get("attention_bias", True)
     return ModelConfig(
-        layers=values["num_hidden_layers"],
-        heads=values["num_attention_heads"],
         kv_heads=values["num_attention_heads"],
-        d_model=values["hidden_size"],
-        d_head=d_head,
-        vocabulary=values["vocab_size"],
-        context=values["max_position_embeddings"],
-        d_mlp=values["intermediate_size"],
-        positions="rotary",
-        rotary_base=base,
-        rotary_dim=int(d_head * share),
+        **_rotary_shape(values, d_head, base, share),
         norm="layer",
         norm_epsilon=values["layer_norm_eps"],
         activation=_activation(values["hidden_act"]),
@@ -138,17 +145,8 @@ def _llama_config(values: Values) -> ModelConfig:
     base, share = _rotary(values, "rope_theta", share=1.0)
     biased = values.get("attention_bias", False)
     return ModelConfig(
-        layers=values["num_hidden_layers"],
-        heads=values["num_attention_heads"],
         kv_heads=values.get("num_key_value_heads") or values["num_attention_heads"],
-        d_model=values["hidden_size"],
-        d_head=d_head,
-        vocabulary=values["vocab_size"],
-        context=values["max_position_embeddings"],
-        d_mlp=values["intermediate_size"],
-        positions="rotary",
-        rotary_base=base,
-        rotary_dim=int(d_head * share),
+        **_rotary_shape(values, d_head, base, share),
         norm="rms",
         norm_epsilon=values["rms_norm_eps"],
         activation="silu_gated",
