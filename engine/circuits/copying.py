@@ -30,7 +30,7 @@ class WatchCopying:
 
     def __call__(self, name: str, x: Tensor) -> Tensor:
         if name.endswith(".v"):
-            self.values = x  # (B, T, K, h)
+            self.values = x  # (B, T, H, h)
         if name.endswith(".pattern"):
             self.layers.append(self._score(x, len(self.layers)))
         return x
@@ -41,9 +41,8 @@ class WatchCopying:
         assert isinstance(layer, Layer)
         assert isinstance(layer.attention, Attention)
         W_O = layer.attention.W_O.unflatten(0, (config.heads, config.d_head))  # (H, h, d)
-        values = self.values.repeat_interleave(config.heads // config.kv_heads, dim=2)  # (B, T, H, h)
         read = torch.einsum("hed,btd->bhet", W_O, self.reading)  # (B, H, h, T)
-        rise = torch.einsum("bjhe,bhet->bhjt", values, read).relu().double()  # (B, H, source, token)
+        rise = torch.einsum("bjhe,bhet->bhjt", self.values, read).relu().double()  # (B, H, source, token)
         weight = pattern.sum(2).double()  # (B, H, T) attention that each source gets
         attended = (weight * rise.diagonal(dim1=2, dim2=3)).sum(-1)  # (B, H)
         everything = (weight * rise.sum(-1)).sum(-1)  # (B, H)

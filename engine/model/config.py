@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
-Positions = Literal["absolute", "shortformer", "rotary", "none"]
+Positions = Literal["absolute", "shortformer", "rotary", "alibi", "none"]
 RotaryPairing = Literal["half", "interleaved"]
 Norm = Literal["none", "layer", "rms"]
 Activation = Literal["none", "gelu_new", "gelu", "silu_gated"]
@@ -38,7 +38,8 @@ class ModelConfig:
 
     `d_mlp` 0 means attention-only. `rotary_dim` is the number of leading head dimensions that rotate.
     `positions` "shortformer" adds the position embedding to the inputs of queries and keys only
-    (Press et al. 2021), so that no position ever enters the residual stream.
+    (Press et al. 2021), so that no position ever enters the residual stream; "alibi" lowers scores by distance
+    (Press et al. 2022).
     """
 
     layers: int

@@ -72,14 +72,11 @@ class Attention(nn.Module):
         config, biased = self.config, self.config.attention_bias
         seen = x if frame.places is None else x + frame.places  # (B, T, d)
         q = self._split(affine(seen, self.W_Q, self.b_Q if biased else None))  # (B, T, H, h)
-        k = self._split(affine(seen, self.W_K, self.b_K if biased else None))  # (B, T, K, h)
-        v = self._split(affine(x, self.W_V, self.b_V if biased else None))  # (B, T, K, h)
+        k = self._per_head(affine(seen, self.W_K, self.b_K if biased else None))  # (B, T, H, h)
+        v = self._per_head(affine(x, self.W_V, self.b_V if biased else None))  # (B, T, H, h)
         q, k, v = tap(f"{name}.q", q), tap(f"{name}.k", k), tap(f"{name}.v", v)
         if frame.rotation is not None:
             q, k = frame.rotation.turn(q), frame.rotation.turn(k)
-        group = config.heads // config.kv_heads
-        if group > 1:
-            k, v = k.repeat_interleave(group, dim=2), v.repeat_interleave(group, dim=2)  # (B, T, H, h)
         q = q / math.sqrt(config.d_head)  # here it is cheaper than on the scores
         scores = torch.matmul(q.transpose(1, 2), k.permute(0, 2, 3, 1))  # (B, H, T, T)
         scores = tap(f"{name}.scores", scores.add_(frame.mask))
@@ -91,6 +88,12 @@ class Attention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (-1, self.config.d_head))  # (B, T, H, h)
+
+    def _per_head(self, x: Tensor) -> Tensor:
+        """Keys or values as each head sees them: heads that share them get their own copy, to be replaced alone."""
+        group = self.config.heads // self.config.kv_heads
+        x = self._split(x)  # (B, T, K, h)
+        return x.repeat_interleave(group, dim=2) if group > 1 else x  # (B, T, H, h)
 
 
 class MLP(nn.Module):
@@ -161,21 +164,31 @@ class Transformer(nn.Module):
 
     def residual(self, tokens: Tensor, tap: Tap = untapped) -> Tensor:
         """Token ids (B, T) to the normed final residual stream (B, T, d). Raises ValueError over the context."""
+        return self.resume(*self.begin(tokens, tap), 0, tap)
+
+    def begin(self, tokens: Tensor, tap: Tap = untapped) -> tuple[Tensor, Frame]:
+        """Token ids (B, T) to the stream before layer 0 (B, T, d), and what every layer needs beside it."""
         config, length = self.config, tokens.shape[1]
         if length > config.context:
             raise ValueError(f"{length} tokens do not fit this model's context of {config.context}")
         x = tap("embed", functional.embedding(tokens, self.W_E))  # (B, T, d)
+        positions = tap("positions", torch.arange(length, device=x.device)[None])  # (1, T)
         places = rotation = None
         if config.positions in ("absolute", "shortformer"):
-            places = tap("pos", self.W_pos[:length].expand_as(x))  # (B, T, d)
+            places = tap("pos", self.W_pos[positions].expand_as(x))  # (B, T, d)
         if config.positions == "absolute" and places is not None:
             x, places = x + places, None
         if config.positions == "rotary":
-            rotation = Rotation(config, length, x)
+            rotation = Rotation(config, positions, x)
         mask = torch.full((length, length), -math.inf, dtype=x.dtype, device=x.device).triu(1)  # (T, T)
-        frame = Frame(places, rotation, mask)
-        for number, layer in enumerate(self.layers):
-            x = layer(x, frame, str(number), tap)
+        if config.positions == "alibi":
+            mask = mask + distance_penalty(config, positions).to(x)  # (1 or B, H, T, T)
+        return x, Frame(places, rotation, mask)
+
+    def resume(self, x: Tensor, frame: Frame, first: int, tap: Tap = untapped) -> Tensor:
+        """The stream before layer `first` (B, T, d) to the normed final stream: a sweep re-uses the layers below."""
+        for number in range(first, self.config.layers):
+            x = self.layers[number](x, frame, str(number), tap)
         return self.norm_final(x, "final", tap)
 
     def forward(self, tokens: Tensor, tap: Tap = untapped) -> Tensor:
@@ -185,13 +198,12 @@ class Transformer(nn.Module):
 class Rotation:
     """Rotary positions (Su et al. 2021), in both pairings: halves (i, i + r/2) or neighbours (2i, 2i + 1)."""
 
-    def __init__(self, config: ModelConfig, length: int, like: Tensor) -> None:
+    def __init__(self, config: ModelConfig, positions: Tensor, like: Tensor) -> None:
         self.turned, self.interleaved = config.rotary_dim, config.rotary_pairing == "interleaved"
         # float64, or far positions would turn by rounded angles and scores would depend on more than i - j
         steps = torch.arange(0, config.rotary_dim, 2, dtype=torch.float64) / config.rotary_dim  # (r/2)
-        angles = torch.outer(torch.arange(length, dtype=torch.float64), config.rotary_base**-steps)  # (T, r/2)
-        self.cos = angles.cos().to(like)[:, None]  # (T, 1, r/2)
-        self.sin = angles.sin().to(like)[:, None]  # (T, 1, r/2)
+        angles = positions[..., None, None] * config.rotary_base**-steps  # (1 or B, T, 1, r/2)
+        self.cos, self.sin = angles.cos().to(like), angles.sin().to(like)  # (1 or B, T, 1, r/2)
 
     def turn(self, x: Tensor) -> Tensor:
         """(B, T, heads, h) -> the same, its first `rotary_dim` dimensions turned by the position."""
@@ -209,12 +221,20 @@ class Frame(NamedTuple):
     """What is the same for every layer of one run.
 
     `places` (B, T, d) is the shortformer position term, which queries and keys see and nothing else;
-    `mask` (T, T) is -inf where a source comes after its destination, else 0.
+    `mask` (T, T) is -inf where a source comes after its destination, else 0; with ALiBi it is (1 or B, H, T, T) and
+    holds the penalty of each distance too.
     """
 
     places: Tensor | None
     rotation: Rotation | None
     mask: Tensor
+
+
+def distance_penalty(config: ModelConfig, positions: Tensor) -> Tensor:
+    """ALiBi's term of each score, (1 or B, H, T, T): minus the head's slope 2^(-8(n+1)/H) times i - j."""
+    slopes = 2.0 ** (-8.0 * torch.arange(1, config.heads + 1, dtype=torch.float64) / config.heads)  # (H)
+    distance = (positions[..., :, None] - positions[..., None, :]).double()  # (1 or B, T, T)
+    return -slopes[:, None, None] * distance[:, None]
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -24,6 +24,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "absolute-bare": {"positions": "absolute"},
     "shortformer-bare": {"positions": "shortformer"},
     "shortformer-layer-norm": {"positions": "shortformer", "norm": "layer"},
+    "alibi-bare": {"positions": "alibi"},
     "gpt2-like": {
         "positions": "absolute",
         "norm": "layer",

@@ -163,7 +163,7 @@ def test_that_the_copying_score_is_that_of_contributions_written_out() -> None:
             W_O = model.layers[layer].attention.W_O[head * 6 : head * 6 + 6]
             readers = model.norm_final.weight[:, None] * model.W_U  # (d, V)
             for row in range(2):
-                logits = kept.kept[f"{layer}.v"][row, :, head // 2] @ W_O @ readers  # (source, V)
+                logits = kept.kept[f"{layer}.v"][row, :, head] @ W_O @ readers  # (source, V)
                 rise = (logits - logits.mean(-1, keepdim=True)).relu()[:, tokens[row]]  # (source, sample token)
                 weight = kept.kept[f"{layer}.pattern"][row, head].sum(0)
                 attended, everything = (weight * rise.diagonal()).sum(), (weight * rise.sum(1)).sum()

@@ -159,3 +159,21 @@ def test_that_gradients_reach_every_weight() -> None:
     model = random_model("llama-like").requires_grad_(True)
     model(random_tokens(model)).square().mean().backward()
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in model.parameters())
+
+
+def test_that_alibi_lowers_scores_by_distance_and_head() -> None:
+    model = random_model("alibi-bare")
+    tokens = random_tokens(model)
+    kept = everything(model, tokens)
+    bare = torch.einsum("bihd,bjhd->bhij", kept["0.q"], kept["0.k"]) / 6**0.5
+    gap = (kept["0.scores"] - bare)[0, :, 9, 4]  # five places apart, four heads: slopes 1/4, 1/16, 1/64, 1/256
+    torch.testing.assert_close(gap, torch.tensor([-5 / 4, -5 / 16, -5 / 64, -5 / 256]).double(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_that_a_run_resumed_in_the_middle_ends_the_same(kind: str) -> None:
+    model = random_model(kind)
+    tokens = random_tokens(model)
+    kept = everything(model, tokens)
+    _, frame = model.begin(tokens)
+    assert torch.equal(model.resume(kept["1.resid_pre"], frame, 1), model.residual(tokens))
