@@ -29,6 +29,6 @@ def portion(each: int, total: int) -> int:
 
 
 def require(size: int, what: str) -> None:
-    """Raises TooLarge for a result of `size` bytes over the budget; `what` names it and says what to ask for instead."""
+    """Raises TooLarge for a result of `size` bytes over the budget; `what` names it and what to ask instead."""
     if size > _limit:
         raise TooLarge(f"{what} needs {-(-size // MEGABYTE)} MB and the memory budget is {_limit // MEGABYTE} MB")
