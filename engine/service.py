@@ -7,8 +7,9 @@ waited for.
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Signal, Slot
 
+from engine.circuits import budget
 from engine.model import library
 from engine.work.requests import Request
 from engine.work.results import Finished, ModelInfo, Progress
@@ -37,6 +38,11 @@ class EngineService(QObject):
     def models(self) -> tuple[ModelInfo, ...]:
         """The models that can be opened by name."""
         return library.listing()
+
+    @Slot(int)
+    def set_memory(self, megabytes: int) -> None:
+        """How much memory one computation may take, from the next one on."""
+        budget.set_limit(megabytes)
 
     def shutdown(self) -> None:
         """Cancel everything and wait for the engine thread; call it before the application goes."""

@@ -79,6 +79,8 @@ class Session(QObject):
     @Slot()
     def _start_engine(self) -> None:
         self._service = EngineService(self)
+        self._service.set_memory(self.window.memory.megabytes)
+        self.window.memory.changed.connect(self._service.set_memory)
         conductor = Conductor(self.state, self._service, self)
         conductor.failed.connect(self.window.report)
         self.state.find(models=self._service.models())

@@ -7,6 +7,7 @@ from typing import Protocol
 from gui.actions import Actions
 from gui.commands import Command
 from gui.exporter import Exporter
+from gui.memory import CHOICES, MemoryBudget
 from gui.theme import ThemeManager
 
 
@@ -124,6 +125,22 @@ def model_commands(window: WindowDoings) -> list[Command]:
             "Opens a model from a safetensors file; the present one stays until it is ready.",
             ("Ctrl+O",),
         ),
+    ]
+
+
+def memory_commands(memory: MemoryBudget) -> list[Command]:
+    tip = "How much memory one computation may take; what needs more works in portions, or says so."
+    return [
+        Command(
+            f"memory.{megabytes}",
+            "Model",
+            f"Up to {megabytes:,} MB a computation",
+            memory.choose(megabytes),
+            tip,
+            checked=memory.is_chosen(megabytes),
+            group="memory",
+        )
+        for megabytes in CHOICES
     ]
 
 
@@ -298,13 +315,14 @@ def help_commands(window: WindowDoings) -> list[Command]:
 
 
 def all_commands(
-    window: WindowDoings, actions: Actions, exporter: Exporter, themes: ThemeManager
+    window: WindowDoings, actions: Actions, exporter: Exporter, themes: ThemeManager, memory: MemoryBudget
 ) -> tuple[Command, ...]:
     """The whole list, menu by menu."""
     return (
         *file_commands(window, exporter),
         *prompt_commands(window, actions),
         *model_commands(window),
+        *memory_commands(memory),
         *head_commands(actions, window),
         *view_commands(actions, window, themes),
         *help_commands(window),

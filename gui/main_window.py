@@ -16,6 +16,7 @@ from gui.command_list import all_commands
 from gui.commands import MENUS, CommandSet
 from gui.exporter import Exporter, NumberedPanel
 from gui.help_sheet import TextSheet, about_html, shortcuts_html
+from gui.memory import MemoryBudget
 from gui.panels.head_panel import HeadPanel
 from gui.panels.heads_panel import HeadsPanel
 from gui.panels.prediction_panel import PredictionPanel
@@ -50,8 +51,8 @@ class MainWindow(QMainWindow):
         self._make_panels()
         self._lay_out()
         exporter = Exporter("window", self, self.numbered, self.say, self)
-        commands = all_commands(self, self.actions_of_state, exporter, themes)
-        self.commands = CommandSet(commands, self)
+        self.memory = MemoryBudget(settings, self)
+        self.commands = CommandSet(all_commands(self, self.actions_of_state, exporter, themes, self.memory), self)
         self._make_menus()
         self._fill_title_lines()
         themes.changed.connect(self._apply_theme)

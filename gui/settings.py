@@ -15,6 +15,7 @@ from gui.theme import Choice
 
 FOLDER_VARIABLE = "HEADSCOPE_HOME"
 LAYOUT_VERSION = 1
+MEMORY, LEAST_MEMORY = 512, 16  # megabytes
 
 
 def settings_folder() -> Path:
@@ -53,6 +54,18 @@ class Settings:
             return float(self._text("look/scale"))
         except ValueError:
             return 1.0
+
+    @property
+    def memory(self) -> int:
+        """Megabytes that one computation may take."""
+        try:
+            megabytes = int(self._text("engine/memory"))
+        except ValueError:
+            return MEMORY
+        return megabytes if megabytes >= LEAST_MEMORY else MEMORY
+
+    def remember_memory(self, megabytes: int) -> None:
+        self._store.setValue("engine/memory", str(megabytes))
 
     def remember_look(self, theme: Choice, scale: float) -> None:
         self._store.setValue("look/theme", theme)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
+from engine.circuits import budget
 from engine.work.requests import Prompt
 from gui.app import Session, has_display, without_display
 from gui.collector import discard
@@ -41,6 +42,21 @@ def test_that_the_window_is_there_before_the_engine(qtbot: QtBot, session: Sessi
 def test_that_neither_window_nor_start_loads_torch() -> None:
     code = "import sys, gui.app, gui.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_that_the_memory_chosen_reaches_the_engine(qtbot: QtBot, session: Session) -> None:
+    Settings().remember_memory(1024)
+    session.show()
+    qtbot.waitUntil(lambda: session.state.findings.analysis is not None, timeout=30_000)
+    try:
+        with pytest.raises(budget.TooLarge, match="budget is 1024 MB"):
+            budget.require(1 << 40, "a map")
+        session.window.commands.action("memory.256").trigger()
+        assert session.window.commands.action("memory.256").isChecked()
+        with pytest.raises(budget.TooLarge, match="budget is 256 MB"):
+            budget.require(1 << 40, "a map")
+    finally:
+        budget.set_limit(budget.DEFAULT_MEGABYTES)
 
 
 @pytest.mark.allows_log_warnings

@@ -14,11 +14,13 @@ def test_that_everything_comes_back(tmp_path: Path) -> None:
     first.remember_prompt("default", 'a "quoted", ünïcode; prompt\nof two lines')
     first.remember_look("light", 1.25)
     first.remember_window(QByteArray(b"geometry"), {"left": QByteArray(b"state")})
+    first.remember_memory(2048)
     first.sync()
     again = Settings(tmp_path)
     assert again.prompt == 'a "quoted", ünïcode; prompt\nof two lines'
     assert (again.model, again.theme, again.scale) == ("default", "light", 1.25)
     assert again.geometry == QByteArray(b"geometry")
+    assert again.memory == 2048
     assert again.splitter("left") == QByteArray(b"state")
 
 
@@ -26,11 +28,15 @@ def test_that_nothing_is_remembered_at_first(tmp_path: Path) -> None:
     fresh = Settings(tmp_path)
     assert (fresh.prompt, fresh.model, fresh.theme, fresh.scale) == ("", "", "system", 1.0)
     assert fresh.geometry.isEmpty()
+    assert fresh.memory == 512
 
 
 def test_that_nonsense_counts_as_never_set(tmp_path: Path) -> None:
-    (tmp_path / "headscope.ini").write_text("[look]\ntheme=purple\nscale=huge\n[window]\ngeometry=7\n")
+    (tmp_path / "headscope.ini").write_text(
+        "[look]\ntheme=purple\nscale=huge\n[window]\ngeometry=7\n[engine]\nmemory=3\n"
+    )
     odd = Settings(tmp_path)
+    assert odd.memory == 512
     assert (odd.theme, odd.scale) == ("system", 1.0)
     assert odd.geometry.isEmpty()
 
