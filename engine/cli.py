@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from typing_extensions import override
 
 from engine import output
+from engine.circuits import budget, interventions
+from engine.circuits.interventions import Intervention
 from engine.model import library
 from engine.model.config import HeadRef
 from engine.work import documents
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 
     Commands = _SubParsersAction["OneLineParser"]
 
-PARTS = ("heads",)
+# the last five only when asked for
+PARTS = ("heads", "composition", "attribution", "lens", "paths", "attention", "circuits", "causes")
 BAD_INPUT, INTERRUPTED = 2, 130
 
 log = logging.getLogger(__name__)
@@ -105,7 +108,22 @@ def _add_analyze(commands: Commands) -> None:
     )
     parser.add_argument("--ablate", metavar="L.H", type=head, nargs="+", action="extend", default=[])
     parser.add_argument("--ablate-kind", choices=("zero", "mean"), default="zero")
-    parser.add_argument("--parts", metavar="P,...", type=parts, default=PARTS, help=f"of {', '.join(PARTS)}")
+    parser.add_argument(
+        "--intervene",
+        metavar="TEXT",
+        type=intervention,
+        action="append",
+        default=[],
+        help="change the run, for example 'force 0.3 offset 2'; may be given several times",
+    )
+    parser.add_argument("--parts", metavar="P,...", type=parts, help=f"of {', '.join(PARTS)}; usually the first three")
+    parser.add_argument(
+        "--attention",
+        metavar=("L.H", "QUERY", "KEY"),
+        nargs=3,
+        help="the cell that the part `attention` explains; by default the best match of the last token",
+    )
+    parser.add_argument("--memory", metavar="MB", type=whole(16), help="how much one computation may take")
     add_json(parser)
     parser.set_defaults(run=analyze)
 
@@ -162,6 +180,13 @@ def head(text: str) -> HeadRef:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def intervention(text: str) -> Intervention:
+    try:
+        return interventions.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def parts(text: str) -> tuple[str, ...]:
     wanted = tuple(text.split(","))
     unknown = next((part for part in wanted if part not in PARTS), None)
@@ -188,6 +213,8 @@ def analyze(arguments: argparse.Namespace) -> int:
     output.check(arguments.json)
     from engine import headless
 
+    if arguments.memory is not None:
+        budget.set_limit(arguments.memory)
     return headless.analyze(arguments)
 
 

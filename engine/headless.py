@@ -9,15 +9,18 @@ from typing import Any
 import torch
 
 from engine import output
+from engine.circuits.interventions import Ablate, Intervention
+from engine.parts import USUAL_PARTS, Parts
 from engine.work import documents
 from engine.work.jobs.analyze import analyze as run_prompt
+from engine.work.jobs.causes import find_causes
 from engine.work.jobs.copying import copying_scores, with_copying
 from engine.work.jobs.load import load_model
 from engine.work.jobs.observe_behaviour import observe_behaviour
 from engine.work.jobs.score_heads import score_heads
 from engine.work.recent import RecentRuns
 from engine.work.requests import Analyze, LoadModel, ObserveBehaviour, Prompt, Repeat, ScoreHeads
-from engine.work.results import Analysis
+from engine.work.results import Analysis, RoleScores
 from engine.work.state import EngineState
 from engine.work.task import Task
 
@@ -33,58 +36,73 @@ class Analyst:
 
     def __init__(self, arguments: Namespace) -> None:
         self.arguments, self.state, self.task = arguments, EngineState(None, RecentRuns()), Task()
-        self.ablated = tuple(arguments.ablate)
+        self.interventions = interventions(arguments)
         load_model(LoadModel(arguments.model), self.state, self.task)
-        if arguments.bos and self.state.require().tokenizer.bos is None:
+        opened = self.state.require()
+        if arguments.bos and opened.tokenizer.bos is None:
             raise ValueError("this model has no BOS token: leave --bos out")
+        self.parts = arguments.parts or USUAL_PARTS
+        if "causes" in self.parts and arguments.repeat is None:
+            raise ValueError("the part causes is measured on random repeats: give --repeat")
 
     def prompt(self, text: str) -> Document:
         """One typed prompt: head scores are of its own eligible rows."""
-        arguments = self.arguments
-        prompt = Prompt(text, bos=arguments.bos, truncate=arguments.truncate)
-        analysis = self._run(prompt)
-        observed = observe_behaviour(
-            ObserveBehaviour(prompt, None, self.ablated, arguments.ablate_kind), self.state, self.task
-        )
+        prompt = Prompt(text, bos=self.arguments.bos, truncate=self.arguments.truncate)
+        request = Analyze(prompt, self.interventions)
+        analysis = run_prompt(request, self.state, self.task)
         return {
-            "model": documents.model(analysis.model, self.state.require().model.config),
-            "probe": {
-                "kind": "prompt",
-                "L": None,
-                "samples": None,
-                "seed": None,
-                "bos": self._begins(analysis),
-            },
+            **self._model(),
+            "probe": {"kind": "prompt", "L": None, "samples": None, "seed": None, "bos": self._begins(analysis)},
             **documents.run(analysis),
             "copy_loss": {"first": None, "second": None},
             "icl": documents.in_context(analysis.losses),
-            "heads": documents.heads(with_copying(observed.scores, copying_scores(self.state, self.task))),
+            **({"heads": self._heads_of(prompt)} if "heads" in self.parts else {}),
+            **Parts(self.parts, self.arguments.attention, request, self.state, self.task).document(),
         }
 
     def repeat(self) -> Document:
         """A random repeat: the run is that of sample 0, scores and mean losses are over all samples."""
         arguments = self.arguments
         repeat = Repeat(arguments.repeat, arguments.seed)
-        analysis = self._run(Prompt(repeat=repeat, bos=arguments.bos))
-        request = ScoreHeads(
-            repeat.length, arguments.samples, repeat.seed, arguments.bos, self.ablated, arguments.ablate_kind
+        request = Analyze(Prompt(repeat=repeat, bos=arguments.bos), self.interventions)
+        analysis = run_prompt(request, self.state, self.task)
+        scores = score_heads(
+            ScoreHeads(repeat.length, arguments.samples, repeat.seed, arguments.bos, self.interventions),
+            self.state,
+            self.task,
         )
-        scores = score_heads(request, self.state, self.task)
         probe = {"kind": "repeat", "L": repeat.length, "samples": arguments.samples, "seed": repeat.seed}
         return {
-            "model": documents.model(analysis.model, self.state.require().model.config),
+            **self._model(),
             "probe": {**probe, "bos": self._begins(analysis)},
             **documents.run(analysis),
             "copy_loss": {"first": scores.copy_loss_first, "second": scores.copy_loss_second},
             "icl": documents.in_context(scores.losses),
-            "heads": documents.heads(scores.heads),
+            **({"heads": documents.heads(scores.heads)} if "heads" in self.parts else {}),
+            **Parts(self.parts, arguments.attention, request, self.state, self.task).document(),
+            **({"causes": self._causes(scores)} if "causes" in self.parts else {}),
         }
 
-    def _run(self, prompt: Prompt) -> Analysis:
-        return run_prompt(Analyze(prompt, self.ablated, self.arguments.ablate_kind), self.state, self.task)
+    def _heads_of(self, prompt: Prompt) -> list[Document]:
+        request = ObserveBehaviour(prompt, None, self.interventions)
+        observed = observe_behaviour(request, self.state, self.task)
+        return documents.heads(with_copying(observed.scores, copying_scores(self.state, self.task)))
+
+    def _causes(self, scores: RoleScores) -> Document:
+        return documents.causes(find_causes(scores, self.arguments.bos, self.state, self.task))
+
+    def _model(self) -> Document:
+        opened = self.state.require()
+        return {"model": documents.model(opened.info, opened.model.config)}
 
     def _begins(self, analysis: Analysis) -> bool:
         return analysis.tokens[0].id == self.state.require().tokenizer.bos
+
+
+def interventions(arguments: Namespace) -> tuple[Intervention, ...]:
+    """Heads to ablate, then whatever else was asked for, in its order."""
+    ablated = (Ablate(tuple(arguments.ablate), kind=arguments.ablate_kind),) if arguments.ablate else ()
+    return (*ablated, *arguments.intervene)
 
 
 @torch.inference_mode()

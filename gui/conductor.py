@@ -18,6 +18,7 @@ from engine.work.requests import (
     Prompt,
     Request,
     ScoreHeads,
+    removing,
 )
 from engine.work.results import (
     Analysis,
@@ -132,9 +133,9 @@ class Conductor(QObject):
         if not self._prompt_is_read() or findings.baseline is None:
             return needs
         if shown.ablated:
-            needs.append(Need("analysis", Analyze(shown.prompt, shown.ablated)))
+            needs.append(Need("analysis", Analyze(shown.prompt, removing(shown.ablated))))
         if shown.raw_scores and (head := self._state.shown_head) is not None:
-            needs.append(Need("detail", ExamineHead(shown.prompt, head, shown.ablated)))
+            needs.append(Need("detail", ExamineHead(shown.prompt, head, removing(shown.ablated))))
         in_reach = shown.token is not None and shown.token < len(findings.baseline.tokens)
         destination = shown.token if in_reach else None
         needs.append(Need("behaviour", ObserveBehaviour(shown.prompt, destination, lane="run")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.circuits.ovqk import folded_unembedding
+from engine.circuits.weights import Weights
 from engine.model.transformer import Attention, Layer, Transformer
 
 
@@ -23,7 +23,7 @@ class WatchCopying:
 
     def __init__(self, model: Transformer, tokens: Tensor) -> None:
         self.model = model
-        unembedding = folded_unembedding(model)  # (d, V)
+        unembedding = Weights(model).unembedding  # (d, V)
         self.reading = unembedding.T[tokens] - unembedding.mean(1)  # (B, T, d)
         self.values = torch.empty(0)
         self.layers: list[Tensor] = []

@@ -9,8 +9,9 @@ How to use it, with memory of one layer's patterns:
     watch = ScorePatterns(tokens, bos, length)          # length None for a typed prompt
     model(tokens, chain(cancel_check, watch))
     scores = watch.scores()                             # PatternScores, fields named as in HeadScores
-    induction, induction_se = mean_and_error(scores.induction)     # (N) each
+    induction, induction_se = mean_and_error(scores.induction)     # (N) each, from statistics.py, as are
     ranks = rank(induction)                             # 1 is the strongest
+    low, high = interval(scores.induction)              # (N) each
 
 Control: the same with `tokens = probes.control(tokens, length, seed)` and `WatchMass(control_stripe(tokens, length))`.
 Olsson prefix matching: `WatchMass(followers(tokens, bos))` on random_repeat(..., copies=4).
@@ -22,6 +23,8 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+
+from engine.circuits import budget
 
 
 def followers(tokens: Tensor, bos: int | None) -> Tensor:
@@ -118,6 +121,18 @@ def eligible_rows(targets: Tensor) -> int:
     return int(targets.any(-1).sum())
 
 
+def value_weighted(patterns: Tensor, values: Tensor, W_O: Tensor) -> Tensor:
+    """Attention times how much there is to be moved, A_ij ||v_j W_O||; (B, H, T, T) in units of the stream.
+
+    patterns (B, H, T, T) and values (B, T, H, h) of one layer's run, W_O (H, h, d) as the model holds it. Attention
+    on a value of 0 is rest, not movement (Kobayashi et al. 2020). Raises TooLarge over the memory budget.
+    """
+    budget.require(patterns.nbytes, f"the value-weighted patterns of {patterns.shape[-1]} tokens (ask for fewer)")
+    triangle = torch.linalg.qr(W_O.mT, mode="r").R  # (H, min(h, d), h): as long as W_O, without its d columns
+    lengths = torch.einsum("bthe,hfe->bhtf", values, triangle).norm(dim=-1)  # (B, H, T)
+    return patterns * lengths[:, :, None]
+
+
 @dataclass(frozen=True)
 class PatternScores:
     """All scores that one run gives, (B, N) float64 each; the names are those of HeadScores."""
@@ -178,16 +193,3 @@ class WatchMass:
     def mass(self) -> Tensor:
         """(B, N)"""
         return torch.cat(self.layers, dim=1)
-
-
-def mean_and_error(per_sample: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, N) to mean over samples (N) and its standard error (N), without samples that are NaN; error NaN below two."""
-    count = per_sample.isfinite().sum(0)  # (N)
-    mean = per_sample.nanmean(0)  # (N)
-    variance = (per_sample - mean).square().nansum(0) / (count - 1)  # (N)
-    return mean, (variance / count).sqrt().where(count > 1, torch.nan)
-
-
-def rank(scores: Tensor) -> list[int | None]:
-    """(N) scores to each head's place among all, 1 the largest; equal scores share a place, NaN has none."""
-    return [None if score.isnan() else 1 + int((scores > score).sum()) for score in scores]

@@ -66,6 +66,14 @@ class Weights:
         return self._writer(self.model.W_E)
 
     @property
+    def places(self) -> Tensor:
+        """(P, d): position embeddings as they stand in the stream. Raises ValueError for a model without them."""
+        if self.config.positions not in ("absolute", "shortformer"):
+            kind = self.config.positions
+            raise ValueError(f"this model's positions are {kind}: positional circuits need absolute or shortformer")
+        return self._writer(self.model.W_pos)
+
+    @property
     def unembedding(self) -> Tensor:
         """(d, V), not centred over the vocabulary."""
         return folded(self.model.norm_final, self.model.unembedding) if self.folded else self.model.unembedding
@@ -82,11 +90,8 @@ class Weights:
         Shortformer positions join behind the norm, so the head's raw weights read them.
         Raises ValueError for a model without position embeddings.
         """
-        if self.config.positions not in ("absolute", "shortformer"):
-            kind = self.config.positions
-            raise ValueError(f"this model's positions are {kind}: positional circuits need absolute or shortformer")
         view = Weights(self.model, folded=False) if self.config.positions == "shortformer" else self
-        weights, places = view.head(head), view._writer(self.model.W_pos)
+        places, weights = view.places, view.head(head)  # (P, d)
         return places @ weights.W_Q, places @ weights.W_K
 
     def _heads(self, number: int, heads: range, squeeze: bool) -> HeadWeights:

@@ -5,6 +5,7 @@ Must not import torch: the window reads configurations before torch is loaded.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -85,6 +86,15 @@ class ModelConfig:
     def all_heads(self) -> tuple[HeadRef, ...]:
         """Every head, layer by layer."""
         return tuple(HeadRef(layer, head) for layer in range(self.layers) for head in range(self.heads))
+
+    def require_heads(self, heads: Iterable[HeadRef]) -> None:
+        """Raises ValueError, in one line, for a head that the model does not have."""
+        for layer, head in heads:
+            if not (0 <= layer < self.layers and 0 <= head < self.heads):
+                raise ValueError(
+                    f"there is no head {layer}.{head}: this model has layers 0 to {self.layers - 1} "
+                    f"with heads 0 to {self.heads - 1}"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

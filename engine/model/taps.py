@@ -1,19 +1,15 @@
 """What may happen at a tap: look, replace, or stop. Each is a callable (name, x) -> x, and they compose.
 
-A head is removed at `z`, before the output projection, where heads are still apart.
+Here are those that look and stop; what replaces is made of interventions (circuits).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable
 
 from torch import Tensor
 
-from engine.model.config import HeadRef
 from engine.model.transformer import Tap
-
-AblationKind = Literal["zero", "mean"]
 
 
 class Cancelled(Exception):
@@ -30,28 +26,6 @@ class Capture:
     def __call__(self, name: str, x: Tensor) -> Tensor:
         if self.wanted(name):
             self.kept[name] = x
-        return x
-
-
-class AblateHeads:
-    """Replaces what the given heads read out (`z`, so also what they write) by zero or by its mean.
-
-    `mean` is over the batch and over positions of the very run, one vector per head.
-    """
-
-    def __init__(self, heads: Iterable[HeadRef], kind: AblationKind = "zero") -> None:
-        self.kind = kind
-        self.by_name: dict[str, list[int]] = {}
-        for layer, head in heads:
-            self.by_name.setdefault(f"{layer}.z", []).append(head)
-
-    def __call__(self, name: str, x: Tensor) -> Tensor:
-        heads = self.by_name.get(name)
-        if not heads:
-            return x
-        x = x.clone()  # (B, T, H, h)
-        for head in heads:
-            x[:, :, head] = 0.0 if self.kind == "zero" else x[:, :, head].mean(dim=(0, 1))
         return x
 
 

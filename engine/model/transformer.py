@@ -136,9 +136,14 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, frame: Frame, name: str, tap: Tap) -> Tensor:
         x = tap(f"{name}.resid_pre", x)  # (B, T, d)
-        mid = x + self.attention(self.norm_1(x, f"{name}.norm_1", tap), frame, name, tap)
+        return self.finish(x, self.attention(self.norm_1(x, f"{name}.norm_1", tap), frame, name, tap), name, tap)
+
+    def finish(self, x: Tensor, attended: Tensor, name: str, tap: Tap = untapped) -> Tensor:
+        """From the stream before the layer and what its attention writes, (B, T, d) each, to the stream after it."""
+        mid = x + attended
         if self.has_mlp:
-            source = x if self.parallel else tap(f"{name}.resid_mid", mid)
+            mid = mid if self.parallel else tap(f"{name}.resid_mid", mid)
+            source = x if self.parallel else mid
             mid = mid + self.mlp(self.norm_2(source, f"{name}.norm_2", tap), name, tap)
         return tap(f"{name}.resid_post", mid)
 

@@ -4,9 +4,10 @@ else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,17 @@ from numpy.typing import NDArray
 from engine.model.config import ModelConfig
 from engine.work.results import Analysis, HeadScores, ModelInfo
 
-OLSSON_EARLY, OLSSON_LATE = 50, 500  # positions, for prompts that have both
+if TYPE_CHECKING:  # `models` must answer without loading torch
+    from torch import Tensor
+
+    from engine.circuits.composition_edges import Edge
+    from engine.circuits.logit_attribution import Attribution
+    from engine.circuits.logit_lens import LensLayer
+    from engine.circuits.path_expansion import PathExpansion
+    from engine.model.tokenizer import Tokenizer
+    from engine.work.jobs.causes import Causes
+    from engine.work.jobs.circuits import HeadCircuits
+    from engine.work.jobs.explanation import Looking, NoteRead
 
 
 def listed(info: ModelInfo) -> dict[str, Any]:
@@ -47,21 +58,143 @@ def run(analysis: Analysis) -> dict[str, Any]:
 
 
 def in_context(losses: Sequence[float] | NDArray[np.float32]) -> dict[str, float | None]:
-    """How much later tokens are foretold better than early ones, in nats; negative means that context helps.
+    """How much later tokens are foretold better than early ones, in nats; negative means that context helps."""
+    import torch
 
-    As in Olsson et al. 2022 the loss at position 500 against that at 50; a shorter run is halved, and the
-    means of its halves are compared.
-    """
-    known = np.asarray(losses, dtype=np.float64)[1:]  # position 0 is foretold by nothing
-    if len(known) < 2:
-        return {"early": None, "late": None, "late_minus_early": None}
-    if len(known) >= OLSSON_LATE:
-        early, late = float(known[OLSSON_EARLY - 1]), float(known[OLSSON_LATE - 1])
-    else:
-        half = len(known) // 2
-        early, late = float(known[:half].mean()), float(known[half:].mean())
-    return {"early": early, "late": late, "late_minus_early": late - early}
+    from engine.circuits.losses import in_context as compared  # here, so that listing models needs no torch
+
+    score = compared(torch.as_tensor(np.asarray(losses, dtype=np.float64)))
+    fields = {name: float(getattr(score, name)) for name in ("early", "late", "late_minus_early")}
+    return {name: value if math.isfinite(value) else None for name, value in fields.items()}
 
 
 def heads(scores: Sequence[HeadScores]) -> list[dict[str, Any]]:
     return [asdict(score) for score in scores]
+
+
+def edges(found: Sequence[Edge]) -> list[dict[str, Any]]:
+    return [edge.row() for edge in found]
+
+
+def attribution(found: Attribution) -> list[dict[str, Any]]:
+    """Contributions to one logit, which they sum to; every bias, wherever it joins, is one row."""
+    columns = zip(found.names, found.values[:, -1].tolist(), strict=True)
+    rows = {name: value for name, value in columns if not name.startswith("bias")}
+    biases = found.values[[name.startswith("bias") for name in found.names], -1]
+    rows |= {"bias": float(biases.sum()), "remainder": float(found.remainder[-1])}
+    return [{"component": name, "logit": value} for name, value in rows.items()]
+
+
+def lens(layers: Sequence[LensLayer], tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """What the stream would predict before each layer; the last row is the model's own prediction."""
+    return [
+        {
+            "layer": found.layer,
+            "logit": float(found.logits[0, 0]),
+            "rank": int(found.ranks[0, 0]),
+            "best": [token(tokenizer, number) for number in found.top[0].tolist()],
+        }
+        for found in layers
+    ]
+
+
+def paths(found: PathExpansion, count: int = 50) -> dict[str, Any]:
+    """The strongest paths to one logit, for or against, and what all the others add up to."""
+    terms = found.terms[:, 0]
+    order = terms.abs().argsort(descending=True, stable=True)
+    rows = [
+        {
+            "source": found.sources[place],
+            "heads": [str(head) for head in found.paths[place]],
+            "logit": float(terms[place]),
+        }
+        for place in order[:count].tolist()
+    ]
+    others = float(terms[order[count:]].sum())
+    return {"paths": rows, "others": others, "remainder": float(found.remainder[0]), "logit": float(found.measured[0])}
+
+
+def looking(found: Looking, tokenizer: Tokenizer, count: int = 30) -> dict[str, Any]:
+    """One cell of a pattern: its score split by sources, and the note that the key carries."""
+    split = found.split
+    return {
+        "head": str(found.head),
+        "query": found.query,
+        "key": found.key,
+        "weight": found.weight,
+        "score": split.measured,
+        "centred_score": float(split.centred.sum()),
+        "remainder": split.remainder,
+        "terms": [term._asdict() for term in split.ranked(count)],
+        "note": None if found.note is None else _note(found.note, tokenizer),
+    }
+
+
+def _note(read: NoteRead, tokenizer: Tokenizer) -> dict[str, Any]:
+    note, named = read.note, read.by_match.best
+    origins = note.parts._asdict().items()
+    return {
+        "head": str(note.head),
+        "position": note.position,
+        "norm": note.norm,
+        "norm_before": note.norm_before,
+        "norm_after": note.norm_after,
+        "projection": note.projection,
+        "shares": {name: note.share(part) for name, part in origins},
+        "expected": token(tokenizer, read.expected),
+        "names": None if named is None else token(tokenizer, named),
+        "rank": read.by_match.rank(read.expected),
+        "rank_by_likeness": read.by_likeness.rank(read.expected),
+        "likeness": number(float(read.by_likeness.scores[read.expected])),
+    }
+
+
+def circuit(found: HeadCircuits, tokenizer: Tokenizer, count: int = 5) -> dict[str, Any]:
+    """One head from weights alone."""
+    directions = found.directions
+
+    def loudest(vector: Tensor) -> list[str]:
+        return [tokenizer.token_text(place) for place in vector.topk(min(count, len(vector))).indices.tolist()]
+
+    return {
+        "layer": found.head.layer,
+        "head": found.head.head,
+        "identity_cosine": found.identity_cosine,
+        "identity_ceiling": found.identity_ceiling,
+        "directions": [
+            {"value": value, "reads": loudest(directions.left[:, place]), "writes": loudest(directions.right[:, place])}
+            for place, value in enumerate(directions.values.tolist())
+        ],
+        "positional_previous": found.positional_previous,
+        "key_writer": None if found.key_writer is None else str(found.key_writer),
+        "key_copying": found.key_copying,
+    }
+
+
+def causes(found: Causes) -> dict[str, Any]:
+    """Causal tests between the heads that play the two parts of the circuit."""
+    return {
+        "previous_token": [str(head) for head in found.previous],
+        "induction": [str(head) for head in found.induction],
+        "tests": [
+            {
+                "test": outcome.test,
+                "heads": [str(head) for head in outcome.heads],
+                "measure": outcome.measure,
+                "mean": number(outcome.mean),
+                "error": number(outcome.error),
+                "low": number(outcome.low),
+                "high": number(outcome.high),
+                "n": outcome.n,
+            }
+            for outcome in found.outcomes
+        ],
+    }
+
+
+def token(tokenizer: Tokenizer, number: int) -> dict[str, Any]:
+    return {"id": number, "text": tokenizer.token_text(number)}
+
+
+def number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -5,10 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.circuits.interventions import Ablate, Intervention
 from engine.model.config import HeadRef
 
 Lane = Literal["load", "run", "sweep"]
-AblationKind = Literal["zero", "mean"]
+
+
+def removing(heads: tuple[HeadRef, ...]) -> tuple[Intervention, ...]:
+    """The interventions that take these heads out of the model."""
+    return (Ablate(heads),) if heads else ()
+
+
+def removed(interventions: tuple[Intervention, ...]) -> tuple[HeadRef, ...]:
+    """The heads that interventions take out of the model, or put something else in the place of."""
+    return tuple(head for value in interventions if isinstance(value, Ablate) for head in value.heads)
 
 
 @dataclass(frozen=True)
@@ -46,8 +56,7 @@ class Analyze:
     """Run the prompt: tokens, every pattern, losses, the ten best next tokens. Answer: `Analysis`."""
 
     prompt: Prompt
-    ablated: tuple[HeadRef, ...] = ()
-    ablation_kind: AblationKind = "zero"
+    interventions: tuple[Intervention, ...] = ()
     lane: Lane = "run"
 
 
@@ -57,8 +66,7 @@ class ExamineHead:
 
     prompt: Prompt
     head: HeadRef
-    ablated: tuple[HeadRef, ...] = ()
-    ablation_kind: AblationKind = "zero"
+    interventions: tuple[Intervention, ...] = ()
     lane: Lane = "run"
 
 
@@ -69,8 +77,7 @@ class ObserveBehaviour:
 
     prompt: Prompt
     destination: int | None = None
-    ablated: tuple[HeadRef, ...] = ()
-    ablation_kind: AblationKind = "zero"
+    interventions: tuple[Intervention, ...] = ()
     lane: Lane = "sweep"
 
 
@@ -85,8 +92,7 @@ class ScoreHeads:
     samples: int = 8
     seed: int = 0
     bos: bool | None = None
-    ablated: tuple[HeadRef, ...] = ()
-    ablation_kind: AblationKind = "zero"
+    interventions: tuple[Intervention, ...] = ()
     lane: Lane = "sweep"
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.circuits.interventions import Intervention
 from engine.model.config import HeadRef
 from engine.model.library import (
     ModelInfo as ModelInfo,
 )  # re-exported: the window enters the engine by this file
-from engine.work.requests import Prompt, Request
+from engine.work.requests import Prompt, Request, removed
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,13 @@ class Analysis:
     thumbnails: NDArray[np.uint8]
     thumbnails_without_first: NDArray[np.uint8]
     stripe: NDArray[np.bool_]
-    ablated: tuple[HeadRef, ...] = ()
+    interventions: tuple[Intervention, ...] = ()
     notice: str | None = None
+
+    @property
+    def ablated(self) -> tuple[HeadRef, ...]:
+        """The heads that took no part in the run."""
+        return removed(self.interventions)
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,16 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-import main
 from engine.model import handbuilt
 from engine.model.loaders import native
 from engine.training import produce
+from tests.e2e.commands import Run
 from tests.protocol.tiny_models import bytes_tokenizer, save_in
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +25,6 @@ HEAD_FIELDS = (
     "olsson_prefix olsson_copying tl_diagonal tl_mul first_token entropy copying_eigenvalue ov_top1 ov_top5 "
     "ablation_delta_loss"
 ).split()
-Run = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
@@ -42,41 +40,12 @@ def handbuilt_k(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-@pytest.fixture
-def succeed(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command that must go well and say nothing on standard error; its standard output."""
-
-    def run(*arguments: str) -> str:
-        status = main.main(arguments)
-        out, err = capfd.readouterr()
-        assert (status, err) == (0, "")
-        return out
-
-    return run
-
-
-@pytest.fixture
-def fail(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command that must end with status 2, one line on standard error and nothing else; that line."""
-
-    def run(*arguments: str) -> str:
-        status = main.main(arguments)
-        written, err = capfd.readouterr()
-        assert status == 2
-        assert err.startswith("headscope: ")
-        assert err.count("\n") == 1
-        assert err.endswith("\n")
-        assert "unexpectedly" not in err
-        assert written == ""
-        return err
-
-    return run
-
-
 def test_that_a_repeat_gives_the_document_of_the_contract(succeed: Run, handbuilt_k: str) -> None:
     text = succeed("analyze", "--model", handbuilt_k, "--repeat", "11", "--samples", "3", "--json", "-")
     document = json.loads(text)
-    assert list(document) == ["model", "probe", "tokens", "predictions", "loss", "copy_loss", "icl", "heads"]
+    assert list(document) == (
+        "model probe tokens predictions loss copy_loss icl heads composition composition_ends attribution".split()
+    )
     assert list(document["model"]) == (
         "name architecture layers heads d_model d_head vocabulary positions hash".split()
     )

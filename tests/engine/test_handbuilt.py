@@ -9,15 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.circuits.ablation import tap_for
+from engine.circuits.interventions import Ablate
 from engine.circuits.losses import copy_losses, token_losses
 from engine.circuits.ovqk import copying_eigenvalues, diagonal_rates
 from engine.circuits.probes import control, random_repeat
 from engine.circuits.scores import PatternScores, ScorePatterns, WatchMass, control_stripe, followers
 from engine.model.config import HeadRef, ModelConfig
 from engine.model.handbuilt import LETTERS, VOCABULARY, build, k_composition, q_composition, v_composition
-from engine.model.taps import AblateHeads, Capture, chain
+from engine.model.taps import Capture, chain
 from engine.model.tokenizer import PromptError
-from engine.model.transformer import Transformer, untapped
+from engine.model.transformer import Transformer
 from tests.engine.change_of_basis import change_of_basis
 
 L = 11
@@ -48,7 +50,7 @@ Form = tuple[Callable[[Transformer], Transformer], float]
 
 def scored(model: Transformer, without: HeadRef | None = None, tokens: Tensor = TOKENS) -> tuple[PatternScores, Tensor]:
     watch = ScorePatterns(tokens, 0, L)
-    logits = model(tokens, chain(AblateHeads([without]) if without else untapped, watch))
+    logits = model(tokens, chain(tap_for(model, tokens, [Ablate((without,))] if without else []), watch))
     return watch.scores(), logits
 
 

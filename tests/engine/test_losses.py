@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from engine.circuits import losses as formulae
 from engine.circuits.losses import copy_losses, token_losses
 from engine.circuits.probes import random_repeat
 from engine.model.handbuilt import VOCABULARY, k_composition
@@ -64,3 +65,23 @@ def test_that_in_context_learning_is_negative_for_a_model_that_copies() -> None:
 def test_that_in_context_learning_compares_the_500th_token_with_the_50th_where_there_are_as_many() -> None:
     losses = [math.nan, *(float(place) for place in range(1, 512))]
     assert in_context(losses) == {"early": 50.0, "late": 500.0, "late_minus_early": 450.0}
+
+
+def test_that_the_sign_is_late_minus_early_for_every_run_of_a_batch() -> None:
+    runs = torch.full((2, 512), math.nan)
+    runs[0, [50, 500]] = torch.tensor([6.0, 5.6])  # context helps by 0.4 nats
+    runs[1, [50, 500]] = torch.tensor([1.0, 3.0])
+    score = formulae.in_context(runs)
+    torch.testing.assert_close(score.late_minus_early, torch.tensor([-0.4, 2.0]).double(), rtol=0, atol=1e-6)
+    assert (score.early_positions, score.late_positions) == (range(50, 51), range(500, 501))
+
+
+def test_that_a_short_run_is_halved_and_says_so() -> None:
+    score = formulae.in_context(torch.tensor([math.nan, 9.0, 7.0, 1.0, 2.0, 3.0]))
+    assert (float(score.early), float(score.late), float(score.late_minus_early)) == (8.0, 2.0, -6.0)
+    assert (score.early_positions, score.late_positions) == (range(1, 3), range(3, 6))
+
+
+@pytest.mark.parametrize("losses", [[], [math.nan], [math.nan, 2.0]])
+def test_that_fewer_than_two_losses_have_no_in_context_score(losses: list[float]) -> None:
+    assert in_context(losses) == {"early": None, "late": None, "late_minus_early": None}

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from engine.circuits import budget
+from engine.circuits.ablation import tap_for
+from engine.circuits.interventions import Ablate
 from engine.circuits.path_expansion import PathExpansion, expand
 from engine.model.config import HeadRef
 from engine.model.handbuilt import k_composition, v_composition
-from engine.model.taps import AblateHeads
 from tests.engine.shapes import random_model, random_tokens
 
 BIASED = {"attention_bias": True, "output_bias": True}
@@ -30,7 +31,8 @@ def test_that_all_paths_sum_to_the_logits(kind: str, changes: dict[str, object])
 
 def test_that_an_intervention_keeps_the_sum_exact() -> None:
     model = random_model("absolute-bare")
-    tokens, without = random_tokens(model, rows=1), AblateHeads([HeadRef(1, 2)])
+    tokens = random_tokens(model, rows=1)
+    without = tap_for(model, tokens, [Ablate((HeadRef(1, 2),))])
     found = expand(model, tokens, 5, torch.arange(19), without)
     removed = found.containing(HeadRef(1, 2))  # its patterns are there, what it writes is not: z is zeroed, not W_OV
     torch.testing.assert_close(found.remainder, -removed, rtol=0, atol=1e-9)

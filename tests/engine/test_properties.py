@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine.circuits import scores
+from engine.circuits.ablation import tap_for
+from engine.circuits.interventions import Ablate
 from engine.circuits.losses import token_losses
 from engine.circuits.matcher import followed
 from engine.circuits.ovqk import copying_eigenvalues
 from engine.circuits.probes import random_repeat
 from engine.circuits.scores import PatternScores, ScorePatterns, followers, mass_on, pattern_scores
 from engine.model.config import HeadRef
-from engine.model.taps import AblateHeads, Capture, chain
+from engine.model.taps import Capture
 from tests.engine.change_of_basis import change_of_basis
 from tests.engine.shapes import KINDS, random_model
 
@@ -88,11 +90,15 @@ def test_that_losses_are_never_negative(kind: str, tokens: Tensor) -> None:
 @few
 @given(kinds, prompts)
 def test_that_ablating_no_head_is_no_change_and_order_does_not_matter(kind: str, tokens: Tensor) -> None:
-    model, one, two = MODELS[kind], AblateHeads([HeadRef(0, 1)]), AblateHeads([HeadRef(1, 0)])
-    assert torch.equal(model(tokens, AblateHeads([])), model(tokens))
-    both = model(tokens, AblateHeads([HeadRef(1, 0), HeadRef(0, 1)]))
-    assert torch.equal(model(tokens, chain(one, two)), both)
-    assert torch.equal(model(tokens, chain(two, one)), both)
+    model, one, two = MODELS[kind], Ablate((HeadRef(0, 1),)), Ablate((HeadRef(1, 0),))
+
+    def logits(*interventions: Ablate) -> Tensor:
+        return model(tokens, tap_for(model, tokens, interventions))
+
+    assert torch.equal(logits(), model(tokens))
+    both = logits(Ablate((HeadRef(1, 0), HeadRef(0, 1))))
+    assert torch.equal(logits(one, two), both)
+    assert torch.equal(logits(two, one), both)
 
 
 @settings(max_examples=10, deadline=None)

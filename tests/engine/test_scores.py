@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
-from engine.circuits import scores
+from engine.circuits import budget, scores
 from engine.circuits.probes import control, olsson_length, random_repeat
 from engine.circuits.scores import (
     PatternScores,
@@ -20,15 +21,21 @@ from engine.circuits.scores import (
     eligible_rows,
     followers,
     mass_on,
-    mean_and_error,
     pattern_scores,
-    rank,
 )
+from engine.circuits.weights import Weights
 from engine.model.handbuilt import VOCABULARY, k_composition
 from engine.model.taps import Capture, chain
-from tests.engine.shapes import random_model
+from tests.engine.shapes import random_model, random_tokens
 
 BOS = 0
+
+
+@pytest.fixture
+def small_budget() -> Iterator[None]:
+    budget.set_limit(16)
+    yield
+    budget.set_limit(budget.DEFAULT_MEGABYTES)
 
 
 def random_patterns(tokens: Tensor, heads: int = 3, seed: int = 0) -> Tensor:
@@ -173,19 +180,34 @@ def test_that_random_models_have_no_heads_of_note_and_their_control_is_at_chance
     assert float(torch.stack(controls).mean()) == pytest.approx(expected, rel=0.1)
 
 
-def test_that_the_mean_comes_with_its_standard_error_over_samples() -> None:
-    values = torch.tensor([[0.1, 0.5, math.nan], [0.3, math.nan, math.nan], [0.8, 0.7, math.nan]]).double()
-    mean, error = mean_and_error(values)
-    assert mean[:2].tolist() == pytest.approx([0.4, 0.6])
-    assert error[0] == pytest.approx(values[:, 0].std().item() / math.sqrt(3))
-    assert error[1] == pytest.approx(torch.tensor([0.5, 0.7]).std().item() / math.sqrt(2))
-    assert mean[2].isnan()
-    assert error[2].isnan()
-    assert mean_and_error(values[:1])[1].isnan().all()
+def test_that_value_weighted_attention_is_the_length_of_what_is_moved() -> None:
+    for kind, changes in (("llama-like", {}), ("gpt2-like", {"d_head": 30})):  # a head wider than the stream, too
+        model = random_model(kind, **changes)
+        kept = Capture(lambda name: name.startswith("1."))
+        model(random_tokens(model, length=5), kept)
+        heads = Weights(model, folded=False).layer(1)
+        weighted = scores.value_weighted(kept.kept["1.pattern"], kept.kept["1.v"], heads.W_O)
+        assert weighted.shape == (2, 4, 5, 5)
+        for b in range(2):
+            for n in range(4):
+                for i in range(5):
+                    for j in range(5):
+                        moved = kept.kept["1.pattern"][b, n, i, j] * kept.kept["1.v"][b, j, n] @ heads.W_O[n]
+                        assert float(weighted[b, n, i, j]) == pytest.approx(float(moved.norm()), abs=1e-12)
 
 
-def test_that_heads_are_ranked_from_the_strongest_and_undefined_ones_are_not() -> None:
-    assert rank(torch.tensor([0.2, 0.9, math.nan, 0.5, 0.2])) == [3, 1, None, 2, 3]
+def test_that_resting_on_a_token_without_value_moves_nothing() -> None:
+    patterns = torch.tensor([[[[1.0, 0.0], [0.9, 0.1]]]])
+    values = torch.tensor([[[[0.0, 0.0]], [[3.0, 4.0]]]])  # (B, T, H, h)
+    weighted = scores.value_weighted(patterns, values, torch.eye(2, 7)[None])
+    torch.testing.assert_close(weighted[0, 0], torch.tensor([[0.0, 0.0], [0.0, 0.5]]))
+
+
+@pytest.mark.usefixtures("small_budget")
+def test_that_value_weighted_patterns_over_the_memory_budget_are_refused() -> None:
+    patterns = torch.empty(1, 1, 1, 1).expand(1, 16, 512, 513)
+    with pytest.raises(budget.TooLarge, match="513 tokens"):
+        scores.value_weighted(patterns, torch.empty(0), torch.empty(0))
 
 
 def test_that_a_repeat_is_distinct_tokens_twice_behind_bos() -> None:

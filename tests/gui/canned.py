@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model.config import HeadRef
-from engine.work.requests import Prompt
+from engine.work.requests import Prompt, removing
 from engine.work.results import (
     Analysis,
     Behaviour,
@@ -122,7 +122,7 @@ def analysis_of(prompt: Prompt, ablated: tuple[HeadRef, ...] = (), model: ModelI
         thumbnails=thumbnails_of(patterns),
         thumbnails_without_first=thumbnails_of(without_first),
         stripe=stripe,
-        ablated=ablated,
+        interventions=removing(ablated),
     )
 
 

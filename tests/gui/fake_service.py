@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.work.requests import Analyze, ExamineHead, LoadModel, ObserveBehaviour, Request, ScoreHeads
+from engine.work.requests import Analyze, ExamineHead, LoadModel, ObserveBehaviour, Request, ScoreHeads, removed
 from engine.work.results import Answer, Failure, Finished
 from tests.gui import canned
 
@@ -87,9 +87,9 @@ class FakeService(QObject):
                 self._model = canned.model_info(request.model, heads)
                 return self._model
             case Analyze():
-                return canned.analysis_of(request.prompt, request.ablated, self._model)
+                return canned.analysis_of(request.prompt, removed(request.interventions), self._model)
             case ExamineHead():
-                return canned.detail_of(request.prompt, request.head, request.ablated)
+                return canned.detail_of(request.prompt, request.head, removed(request.interventions))
             case ObserveBehaviour():
                 return canned.behaviour_of(request.prompt, request.destination, self._model)
             case ScoreHeads():

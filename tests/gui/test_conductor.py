@@ -7,7 +7,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from engine.model.config import HeadRef
-from engine.work.requests import Analyze, ExamineHead, LoadModel, ObserveBehaviour, Prompt, ScoreHeads
+from engine.work.requests import Analyze, ExamineHead, LoadModel, ObserveBehaviour, Prompt, ScoreHeads, removing
 from engine.work.results import Failure, Progress
 from gui.conductor import Conductor
 from gui.prompts import samples
@@ -98,7 +98,7 @@ def test_that_removing_a_head_keeps_the_baseline_and_restoring_asks_nothing(qtbo
     state = opened(qtbot, desk).state
     state.toggle_removal(HeadRef(1, 3))
     settle(qtbot, desk)
-    assert desk.service.asked == [Analyze(Prompt(canned.SAMPLE), (HeadRef(1, 3),))]
+    assert desk.service.asked == [Analyze(Prompt(canned.SAMPLE), removing((HeadRef(1, 3),)))]
     found = state.findings
     assert found.analysis is not None
     assert found.baseline is not None

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from engine.model.config import HeadRef
-from engine.work.requests import Prompt
+from engine.work.requests import Prompt, removing
 from engine.work.results import Behaviour, HeadScores, MatcherGuess, Prediction, Token
 from gui import wording
 from tests.gui import canned
@@ -126,7 +126,7 @@ def test_that_a_guess_that_left_the_ten_best_is_said_so() -> None:
 
 
 def test_that_a_removal_that_changes_nothing_is_said_so() -> None:
-    removed = replace(ANALYSIS, ablated=(HeadRef(0, 1),))
+    removed = replace(ANALYSIS, interventions=removing((HeadRef(0, 1),)))
     assert "hardly changes (88 %, now 88 %)" in wording.removal_sentence(removed, ANALYSIS).plain
 
 

@@ -21,7 +21,7 @@ from engine.work.jobs.load import load_model
 from engine.work.jobs.observe_behaviour import observe_behaviour
 from engine.work.jobs.score_heads import score_heads
 from engine.work.recent import RecentRuns
-from engine.work.requests import Analyze, ExamineHead, LoadModel, ObserveBehaviour, Prompt, Repeat, ScoreHeads
+from engine.work.requests import Analyze, ExamineHead, LoadModel, ObserveBehaviour, Prompt, Repeat, ScoreHeads, removing
 from engine.work.state import EngineState
 from engine.work.task import Task
 
@@ -137,7 +137,7 @@ def test_that_role_scores_are_the_analytic_ones_of_the_hand_built_circuit(handbu
 
 
 def test_that_removing_a_head_that_is_removed_already_costs_nothing(handbuilt_k: EngineState) -> None:
-    scores = score_heads(ScoreHeads(length=5, samples=1, ablated=(INDUCTION,)), handbuilt_k, Task())
+    scores = score_heads(ScoreHeads(length=5, samples=1, interventions=removing((INDUCTION,))), handbuilt_k, Task())
     assert scores.heads[1].ablation_delta_loss == 0.0
     assert scores.copy_loss_second == pytest.approx(math.log(12), abs=1e-4)
 
@@ -183,8 +183,8 @@ def test_that_a_repeat_that_does_not_fit_is_refused_with_what_does(handbuilt_k: 
 
 
 def test_that_a_head_that_does_not_exist_is_refused(handbuilt_k: EngineState) -> None:
-    with pytest.raises(ValueError, match=r"head 9\.9 does not exist"):
-        analyze(Analyze(Prompt("A"), (HeadRef(9, 9),)), handbuilt_k, Task())
+    with pytest.raises(ValueError, match=r"no head 9\.9"):
+        analyze(Analyze(Prompt("A"), removing((HeadRef(9, 9),))), handbuilt_k, Task())
 
 
 def test_that_thumbnails_keep_the_largest_attention_of_a_block() -> None:

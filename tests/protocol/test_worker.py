@@ -149,7 +149,7 @@ def test_that_scores_arrive_in_part_before_the_removals_are_measured(
     assert answer.complete
     assert all(head.ablation_delta_loss is not None for head in answer.heads)
     steps = listener.progress(number)
-    assert [(step.done, step.total) for step in steps] == [(done, 6) for done in range(1, 7)]
+    assert [(step.done, step.total) for step in steps] == [(done, 6) for done in (1, 2, 4, 6)]
     patterns, copying = [step.partial for step in steps if step.partial is not None]
     assert isinstance(patterns, RoleScores)
     assert isinstance(copying, RoleScores)

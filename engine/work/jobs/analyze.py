@@ -13,7 +13,7 @@ from torch.nn import functional
 from engine.circuits.matcher import followed
 from engine.circuits.scores import followers
 from engine.model.tokenizer import Tokenizer
-from engine.work.jobs.reading import Reading, check_heads, read
+from engine.work.jobs.reading import Reading, read
 from engine.work.jobs.running import batch, best, frozen, patterns_of, run_tap, stacked, tokens_of
 from engine.work.requests import Analyze
 from engine.work.results import Analysis, MatcherGuess, Prediction
@@ -29,14 +29,13 @@ LEVELS = (torch.arange(ONE + 1, dtype=torch.int16).view(torch.half).float().pow(
 
 
 def analyze(request: Analyze, state: EngineState, task: Task) -> Analysis:
-    """Raises PromptError for a prompt that cannot be read, ValueError for a head that does not exist
+    """Raises PromptError for a prompt that cannot be read, ValueError for interventions that do not fit
     and for weights so large that the run overflows.
     """
     opened = state.require()
     key = (opened.info.hash, request)
     known = state.recent.get(key)
     if known is None:
-        check_heads(opened.model.config, request.ablated)
         known = _run(request, read(request.prompt, opened), opened, task)
         state.recent.put(key, known)
     return known
@@ -45,7 +44,8 @@ def analyze(request: Analyze, state: EngineState, task: Task) -> Analysis:
 def _run(request: Analyze, reading: Reading, opened: OpenModel, task: Task) -> Analysis:
     ids, tokens = reading.ids, batch(reading.ids)  # (1, T)
     watch = patterns_of(opened)
-    logits = opened.model(tokens, run_tap(task, request.ablated, request.ablation_kind, watch))[0]  # (T, V)
+    tap = run_tap(task, opened, tokens, reading.bos, request.interventions, watch)
+    logits = opened.model(tokens, tap)[0]  # (T, V)
     patterns = stacked(watch)  # (L, H, T, T)
     log_total = logits.logsumexp(-1)  # (T)
     if not log_total.isfinite().all():
@@ -62,7 +62,7 @@ def _run(request: Analyze, reading: Reading, opened: OpenModel, task: Task) -> A
         thumbnails=thumbnails(patterns),
         thumbnails_without_first=thumbnails(_without_first(patterns)),
         stripe=frozen(followers(tokens, reading.bos)[0]),
-        ablated=request.ablated,
+        interventions=request.interventions,
         notice=reading.notice,
     )
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from engine.circuits.copying import WatchCopying
-from engine.circuits.ovqk import copying_eigenvalues, diagonal_rates
+from engine.circuits.ovqk import eigenvalues_by_layer, rates_of_heads
 from engine.circuits.probes import OLSSON_SAMPLES, olsson_length, random_repeat
-from engine.circuits.scores import mean_and_error
+from engine.circuits.statistics import mean_and_error
 from engine.work.jobs.head_scores import defined
 from engine.work.jobs.running import chunks, run_tap
 from engine.work.results import HeadScores
@@ -45,12 +45,13 @@ def with_copying(scores: Sequence[HeadScores], columns: Columns) -> tuple[HeadSc
 
 
 def _measured(opened: OpenModel, task: Task) -> Columns:
-    task.yield_point()
-    eigenvalues = copying_eigenvalues(opened.model)
-    rates = []
-    for head in opened.model.config.all_heads:
+    eigenvalues, rates = [], []
+    for layer in eigenvalues_by_layer(opened.model):
         task.yield_point()
-        rates.append(diagonal_rates(opened.model, head, SEED))
+        eigenvalues += layer
+    for rate in rates_of_heads(opened.model, opened.model.config.all_heads, SEED):
+        task.yield_point()
+        rates.append(rate)
     return {
         "copying_eigenvalue": eigenvalues,
         "ov_top1": [None if rate is None else rate.top1 for rate in rates],
@@ -68,6 +69,6 @@ def _olsson(opened: OpenModel, task: Task) -> list[float | None]:
     for part in chunks(tokens, opened):
         task.yield_point()
         watch = WatchCopying(opened.model, part)
-        opened.model.residual(part, run_tap(task, (), "zero", watch))
+        opened.model.residual(part, run_tap(task, opened, part, None, (), watch))
         parts.append(watch.scores())  # (B, heads)
     return list(mean_and_error(torch.cat(parts))[0].tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from engine.model.taps import Capture
-from engine.work.jobs.reading import check_heads, read
+from engine.work.jobs.reading import read
 from engine.work.jobs.running import batch, frozen, run_tap
 from engine.work.requests import ExamineHead
 from engine.work.results import HeadDetail
@@ -21,11 +21,12 @@ def examine_head(request: ExamineHead, state: EngineState, task: Task) -> HeadDe
     if known is not None:
         return known
     layer, head = request.head
-    check_heads(opened.model.config, (request.head, *request.ablated))
+    opened.model.config.require_heads((request.head,))
     names = (f"{layer}.pattern", f"{layer}.scores")
     watch = Capture(names.__contains__)
-    tokens = batch(read(request.prompt, opened).ids)
-    opened.model.residual(tokens, run_tap(task, request.ablated, request.ablation_kind, watch))
+    reading = read(request.prompt, opened)
+    tokens = batch(reading.ids)
+    opened.model.residual(tokens, run_tap(task, opened, tokens, reading.bos, request.interventions, watch))
     pattern, scores = (watch.kept[name][0, head] for name in names)  # (T, T)
     scores = scores.masked_fill(scores.isneginf(), math.nan)  # the future has no score
     detail = HeadDetail(request.head, request.prompt, frozen(pattern.clone()), frozen(scores))

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from engine.circuits.interventions import Intervention
 from engine.circuits.scores import ScorePatterns, followers
 from engine.model.config import HeadRef
-from engine.model.taps import AblateHeads
 from engine.model.transformer import Tap
 from engine.work.jobs.head_scores import head_scores
-from engine.work.jobs.reading import Reading, check_heads, read
+from engine.work.jobs.reading import Reading, read
 from engine.work.jobs.running import batch, best, patterns_of, run_tap, stacked
-from engine.work.requests import ObserveBehaviour
+from engine.work.requests import ObserveBehaviour, removing
 from engine.work.results import Behaviour
 from engine.work.state import EngineState, OpenModel
 from engine.work.task import Task
@@ -35,7 +35,6 @@ def observe_behaviour(request: ObserveBehaviour, state: EngineState, task: Task)
     key = (opened.info.hash, request)
     known = state.recent.get(key)
     if known is None:
-        check_heads(opened.model.config, request.ablated)
         known = _observe(request, read(request.prompt, opened), opened, task)
         state.recent.put(key, known)
     return known
@@ -47,18 +46,22 @@ def _observe(request: ObserveBehaviour, reading: Reading, opened: OpenModel, tas
     if not 0 <= place < len(ids):
         raise ValueError(f"position {place} does not exist: the prompt has positions 0 to {len(ids) - 1}")
 
-    def logits_with(*taps: Tap) -> Tensor:
-        tap = run_tap(task, request.ablated, request.ablation_kind, *taps)
+    def logits_with(interventions: tuple[Intervention, ...], *watchers: Tap) -> Tensor:
+        tap = run_tap(task, opened, tokens, reading.bos, interventions, *watchers)
         return opened.model.residual(tokens, tap)[0, place] @ opened.model.unembedding  # (V)
 
     watch, scored = patterns_of(opened), ScorePatterns(tokens, reading.bos)
-    logits, targets = logits_with(watch, scored), followers(tokens, reading.bos)  # (V), (1, T, T)
+    logits, targets = (
+        logits_with(request.interventions, watch, scored),
+        followers(tokens, reading.bos),
+    )  # (V), (1, T, T)
     matched = strongest(stacked(watch)[:, :, place], targets[0, place])
     probability = without = None
     if matched is not None:
         task.yield_point()
         probability = float(logits.softmax(-1)[ids[matched.source]])
-        without = float(logits_with(AblateHeads([matched.head])).softmax(-1)[ids[matched.source]])
+        removed = logits_with((*request.interventions, *removing((matched.head,))))  # (V)
+        without = float(removed.softmax(-1)[ids[matched.source]])
     return Behaviour(
         prompt=request.prompt,
         destination=place,

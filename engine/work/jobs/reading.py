@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from engine.circuits.probes import random_repeat
-from engine.model.config import HeadRef, ModelConfig
 from engine.model.tokenizer import PromptError
 from engine.work.requests import Prompt
 from engine.work.state import OpenModel
@@ -73,13 +72,3 @@ def repeat_rows(opened: OpenModel, length: int, samples: int, seed: int, bos: bo
             f"(context {context}, {ordinary} ordinary tokens)"
         )
     return random_repeat(opened.tokenizer.ordinary, length, samples, seed, first)
-
-
-def check_heads(config: ModelConfig, heads: tuple[HeadRef, ...]) -> None:
-    """Raises ValueError, in one line, for a head that the model does not have."""
-    for head in heads:
-        if not (0 <= head.layer < config.layers and 0 <= head.head < config.heads):
-            raise ValueError(
-                f"head {head} does not exist: this model has layers 0 to {config.layers - 1} "
-                f"with heads 0 to {config.heads - 1}"
-            )

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.model.config import HeadRef
-from engine.model.taps import AblateHeads, AblationKind, CancelCheck, Capture, chain
+from engine.circuits.ablation import tap_for
+from engine.circuits.interventions import Intervention
+from engine.model.taps import CancelCheck, Capture, chain
 from engine.model.tokenizer import Tokenizer
 from engine.model.transformer import Tap
 from engine.work.results import Prediction, Token
@@ -19,14 +20,37 @@ from engine.work.state import OpenModel
 from engine.work.task import Task
 
 ROW_BUDGET = 4_000_000  # numbers in the largest tensor of one chunk of samples
+MEAN_ROWS = 32  # reference prompts that a mean is taken over
 
 
-def run_tap(task: Task, ablated: Sequence[HeadRef], kind: AblationKind, *watchers: Tap) -> Tap:
-    """A tap that stops a cancelled run, removes heads and lets others watch."""
-    taps: list[Tap] = [CancelCheck(task.cancelled)]
-    if ablated:
-        taps.append(AblateHeads(ablated, kind))
-    return chain(*taps, *watchers)
+def run_tap(
+    task: Task,
+    opened: OpenModel,
+    tokens: Tensor,
+    bos: int | None,
+    interventions: Sequence[Intervention] = (),
+    *watchers: Tap,
+) -> Tap:
+    """A tap for runs on `tokens` (B, T) that stops a cancelled run, intervenes and lets others watch.
+
+    Raises ValueError, in one line, for interventions that do not fit the model or the prompt.
+    """
+    check, kinds = CancelCheck(task.cancelled), {getattr(value, "kind", "zero") for value in interventions}
+    reference = None
+    if kinds != {"zero"}:
+        rows = len(tokens) if "resample" in kinds else max(len(tokens), MEAN_ROWS)
+        reference = _reference(opened, rows, tokens.shape[1], bos)
+    return chain(check, tap_for(opened.model, tokens, interventions, bos, reference, check), *watchers)
+
+
+def _reference(opened: OpenModel, rows: int, length: int, bos: int | None) -> Tensor:
+    """What mean and resample ablation put in: prompts of random ordinary tokens, (rows, length), always the same."""
+    ordinary = torch.tensor(opened.tokenizer.ordinary)
+    drawn = torch.randint(len(ordinary), (rows, length), generator=torch.Generator().manual_seed(0))
+    reference = ordinary[drawn]  # (R, T)
+    if bos is not None:
+        reference[:, 0] = bos
+    return reference
 
 
 def patterns_of(opened: OpenModel) -> Capture:
@@ -44,10 +68,13 @@ def batch(ids: Sequence[int]) -> Tensor:
     return torch.tensor([ids], dtype=torch.int64)  # (1, T)
 
 
-def chunks(tokens: Tensor, opened: OpenModel) -> tuple[Tensor, ...]:
-    """Samples (N, T) in portions that keep memory bounded; between two of them a sweep lets others pass."""
+def chunks(tokens: Tensor, opened: OpenModel, variants: int = 1) -> tuple[Tensor, ...]:
+    """Samples (N, T) in portions so small that, between two of them, a sweep lets others pass soon.
+
+    `variants` is how many runs are made of each sample at a time.
+    """
     config, length = opened.model.config, tokens.shape[1]
-    largest = length * max(config.vocabulary, config.heads * length)
+    largest = variants * length * max(config.vocabulary, config.heads * length)
     return tokens.split(max(1, ROW_BUDGET // largest))
 
 

@@ -13,16 +13,17 @@ import torch
 from torch import Tensor
 
 from engine.circuits.losses import copy_losses, token_losses
+from engine.circuits.metrics import TokenLoss
 from engine.circuits.probes import OLSSON_COPIES, OLSSON_SAMPLES, control, olsson_length, random_repeat
-from engine.circuits.scores import ScorePatterns, WatchMass, control_stripe, followers, mean_and_error
-from engine.model.config import HeadRef
-from engine.model.taps import AblateHeads
+from engine.circuits.scores import ScorePatterns, WatchMass, control_stripe, followers
+from engine.circuits.statistics import mean_and_error
+from engine.circuits.sweeps import removals
 from engine.model.transformer import Tap
 from engine.work.jobs.copying import copying_scores, with_copying
 from engine.work.jobs.head_scores import defined, head_scores, joined
-from engine.work.jobs.reading import check_heads, probe_bos, repeat_rows
+from engine.work.jobs.reading import probe_bos, repeat_rows
 from engine.work.jobs.running import chunks, run_tap
-from engine.work.requests import ScoreHeads
+from engine.work.requests import ScoreHeads, removed
 from engine.work.results import RoleScores
 from engine.work.state import EngineState
 from engine.work.task import Task
@@ -34,7 +35,6 @@ def score_heads(request: ScoreHeads, state: EngineState, task: Task) -> RoleScor
     key = (opened.info.hash, request)
     known = state.recent.get(key)
     if known is None:
-        check_heads(opened.model.config, request.ablated)
         known = _Scoring(request, state, task).complete()
         state.recent.put(key, known)
     return known
@@ -49,20 +49,17 @@ class _Scoring:
         self.length = request.length
         self.bos = probe_bos(opened, request.bos)
         self.repeats = repeat_rows(opened, self.length, request.samples, request.seed, request.bos)  # (N, T)
-        self.total = 2 + opened.model.config.layers * opened.model.config.heads
+        self.portions = chunks(self.repeats, opened, opened.model.config.heads)  # of the removals
+        self.total = 2 + len(self.portions) * len(opened.model.config.all_heads)
 
     def complete(self) -> RoleScores:
         scores = self._patterns()
         self.task.report(1, self.total, "what heads copy", scores)
         scores = replace(scores, heads=with_copying(scores.heads, copying_scores(self.state, self.task)))
         self.task.report(2, self.total, "removing heads one by one", scores)
-        heads = []
-        base = self._copy_loss_without(None)
-        for place, head in enumerate(scores.heads):
-            self.task.yield_point()
-            removed = base if head.ref in self.request.ablated else self._copy_loss_without(head.ref)
-            heads.append(replace(head, ablation_delta_loss=defined(removed - base)))
-            self.task.report(3 + place, self.total, f"without head {head.ref}")
+        heads, gone = [], removed(self.request.interventions)
+        for score, rise in zip(scores.heads, self._loss_rises(), strict=True):
+            heads.append(replace(score, ablation_delta_loss=0.0 if score.ref in gone else defined(rise)))
         return replace(scores, heads=tuple(heads), complete=True)
 
     def _patterns(self) -> RoleScores:
@@ -71,7 +68,7 @@ class _Scoring:
         for tokens in chunks(self.repeats, self.opened):
             self.task.yield_point()
             watch = ScorePatterns(tokens, self.bos, self.length)
-            losses.append(token_losses(self.opened.model(tokens, self._tap(watch)), tokens))  # (B, T)
+            losses.append(token_losses(self.opened.model(tokens, self._tap(tokens, watch)), tokens))  # (B, T)
             scored.append(watch.scores())
         loss = torch.cat(losses)  # (N, T)
         others = {
@@ -107,19 +104,23 @@ class _Scoring:
         for part in chunks(tokens, self.opened):
             self.task.yield_point()
             watch = WatchMass(targets(part))
-            self.opened.model.residual(part, self._tap(watch))
+            self.opened.model.residual(part, self._tap(part, watch))
             parts.append(watch.mass())  # (B, heads)
         return mean_and_error(torch.cat(parts))[0].tolist()
 
-    def _copy_loss_without(self, head: HeadRef | None) -> float:
-        """Mean loss of the second copy without its first token; only those rows are unembedded."""
-        model, losses = self.opened.model, []
-        for tokens in chunks(self.repeats, self.opened):
-            tap = self._tap() if head is None else self._tap(AblateHeads([head]))
-            rows = tokens[:, -self.length :]  # (B, L): each token of the second copy foretells the next
-            logits = model.residual(tokens, tap)[:, -self.length :] @ model.unembedding  # (B, L, V)
-            losses.append(token_losses(logits, rows)[:, 1:])
-        return float(torch.cat(losses).mean())
+    def _loss_rises(self) -> list[float]:
+        """How much more the second copy costs, without its first token, when a head is removed; for every head."""
+        model, samples, done = self.opened.model, [], 2
+        for tokens in self.portions:
+            metric = TokenLoss(model, tokens, tokens.shape[1] - self.length + 1)
+            rises = []
+            for part in removals(model, tokens, metric, tap=self._tap(tokens)):
+                self.task.yield_point()
+                rises.append(part.effect)  # (n, B)
+                done += len(part.what)
+                self.task.report(done, self.total, "removing heads one by one")
+            samples.append(torch.cat(rises))  # (heads, B)
+        return torch.cat(samples, dim=1).mean(1).tolist()
 
-    def _tap(self, *watchers: Tap) -> Tap:
-        return run_tap(self.task, self.request.ablated, self.request.ablation_kind, *watchers)
+    def _tap(self, tokens: Tensor, *watchers: Tap) -> Tap:
+        return run_tap(self.task, self.opened, tokens, self.bos, self.request.interventions, *watchers)
