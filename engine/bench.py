@@ -5,52 +5,14 @@ transformers is an opponent here and nowhere else outside the tests; where it is
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
-from typing import Any
 
-Row = dict[str, Any]
+from engine.bench_circuits import ROWS as CIRCUIT_ROWS
+from engine.bench_rows import Row, alternating, row, unmeasured
 
-CAPTURE_BUDGET, TOY_BUDGET, ENGINE_PART_BUDGET = 1.15, 5.0, 2.0
+__all__ = ["ROWS", "Row", "row", "unmeasured"]  # what the window's own timings need
 
-
-def row(
-    name: str,
-    ours: float | None,
-    theirs: float | None,
-    against: str,
-    ratio: float | None,
-    budget: float,
-    met: bool | None,
-    runs: int,
-) -> Row:
-    """One measurement. ratio: theirs / ours, or ours / floor where the budget is a multiple of a floor."""
-    return {
-        "name": name,
-        "ours_s": ours,
-        "theirs_s": theirs,
-        "against": against,
-        "ratio": ratio,
-        "budget": budget,
-        "met": met,
-        "runs": runs,
-    }
-
-
-def unmeasured(name: str, budget: float, why: str, ours: float | None = None, runs: int = 0) -> Row:
-    return row(name, ours, None, f"not measured: {why}", None, budget, None, runs)
-
-
-def alternating(ours: Callable[[], object], theirs: Callable[[], object], runs: int) -> tuple[float, float]:
-    """Median seconds of both, run in turn, so that a busy moment hits both."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(runs):
-        for action, taken in zip((ours, theirs), times, strict=True):
-            start = time.perf_counter()
-            action()
-            taken.append(time.perf_counter() - start)
-    return statistics.median(times[0]), statistics.median(times[1])
+CAPTURE_BUDGET, ENGINE_PART_BUDGET = 1.15, 2.0
 
 
 def forward_capture_gpt2s_128() -> Row:
@@ -63,41 +25,22 @@ def forward_capture_gpt2s_128() -> Row:
     except ImportError:
         return unmeasured(name, CAPTURE_BUDGET, "transformers is not installed (requirements-dev.lock)")
     from engine.model.loaders.huggingface import from_state_dict
+    from engine.model.taps import Capture
 
     torch.manual_seed(0)
     theirs = GPT2LMHeadModel(GPT2Config()).train(False)
     ours = from_state_dict(theirs.config.to_dict(), theirs.state_dict())
     tokens = torch.randint(0, 50_257, (1, 128))
+
+    def captured() -> object:
+        return ours(tokens, Capture(lambda tap: tap.endswith(".pattern")))
+
     with torch.inference_mode():
-        run = _captured(ours, tokens)
-        run(), theirs(tokens)
-        seconds, floor = alternating(run, lambda: theirs(tokens), runs := 7)
+        captured(), theirs(tokens)
+        seconds, floor = alternating(captured, lambda: theirs(tokens), runs := 7)
     ratio = seconds / floor
     against = "transformers, plain forward of the same weights"
     return row(name, seconds, floor, against, ratio, CAPTURE_BUDGET, ratio <= CAPTURE_BUDGET, runs)
-
-
-def forward_capture_toy_32() -> Row:
-    """2 layers, 8 heads, width 256, 32 tokens, every pattern kept. The opponent is not among the locked packages."""
-    import torch
-
-    from engine.model.config import ModelConfig
-    from engine.model.transformer import Transformer
-
-    torch.manual_seed(0)
-    model = Transformer(ModelConfig(layers=2, heads=8, kv_heads=8, d_model=256, d_head=32, vocabulary=512, context=64))
-    with torch.inference_mode():
-        for weight in model.parameters():
-            weight.normal_(0.0, 0.02)
-        run = _captured(model, torch.randint(0, 512, (1, 32)))
-        seconds, _ = alternating(run, run, runs := 50)
-    return unmeasured("forward_capture_toy_32", TOY_BUDGET, "TransformerLens is not installed", seconds, runs)
-
-
-def _captured(model: Any, tokens: Any) -> Callable[[], object]:
-    from engine.model.taps import Capture
-
-    return lambda: model(tokens, Capture(lambda name: name.endswith(".pattern")))
 
 
 def engine_part_64() -> Row:
@@ -141,6 +84,6 @@ def engine_part_64() -> Row:
 
 ROWS: dict[str, Callable[[], Row]] = {
     "forward_capture_gpt2s_128": forward_capture_gpt2s_128,
-    "forward_capture_toy_32": forward_capture_toy_32,
     "engine_part_64": engine_part_64,
+    **CIRCUIT_ROWS,  # last: their opponent takes minutes and gigabytes
 }

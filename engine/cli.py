@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from typing_extensions import override
 
 from engine import output
-from engine.circuits import budget, interventions
-from engine.circuits.interventions import Intervention
+from engine.circuits import budget
+from engine.circuits.interventions.values import Intervention
+from engine.circuits.interventions.values import parse as parse_intervention
 from engine.model import library
 from engine.model.config import HeadRef
 from engine.work import documents
@@ -182,7 +183,7 @@ def head(text: str) -> HeadRef:
 
 def intervention(text: str) -> Intervention:
     try:
-        return interventions.parse(text)
+        return parse_intervention(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

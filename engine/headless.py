@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from engine import output
-from engine.circuits.interventions import Ablate, Intervention
+from engine.circuits.interventions.values import Ablate, Intervention
 from engine.parts import USUAL_PARTS, Parts
 from engine.work import documents
 from engine.work.jobs.analyze import analyze as run_prompt

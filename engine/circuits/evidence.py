@@ -13,17 +13,17 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from engine.circuits.ablation import tap_for
-from engine.circuits.corruption import fresh_first_copy
-from engine.circuits.edges import HeadInput, Part
-from engine.circuits.interventions import Ablate, ForcePattern, Intervention, Shape
-from engine.circuits.metrics import HeadAttention, Metric, TokenLoss, measured
-from engine.circuits.moved_note import moved_note
-from engine.circuits.patching import Direction
-from engine.circuits.path_patching import exact_paths
-from engine.circuits.scores import followers
+from engine.circuits.interventions.ablation import tap_for
+from engine.circuits.interventions.values import Ablate, ForcePattern, Intervention, Shape
+from engine.circuits.patching.activations import Direction
+from engine.circuits.patching.corruption import fresh_first_copy
+from engine.circuits.patching.edges import HeadInput, Part
+from engine.circuits.patching.metrics import HeadAttention, Metric, TokenLoss, measured
+from engine.circuits.patching.moved_note import moved_note
+from engine.circuits.patching.paths import exact_paths
+from engine.circuits.patching.variants import Run
+from engine.circuits.scores.patterns import followers
 from engine.circuits.statistics import interval, mean_and_error
-from engine.circuits.variants import Run
 from engine.model.config import HeadRef
 from engine.model.transformer import Transformer
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.circuits.matcher import followed
+from engine.circuits.scores.matcher import followed
 from engine.model.tokenizer import Tokenizer
 from engine.model.transformer import Transformer
 from engine.training.data import RowMaker

@@ -18,10 +18,10 @@ from engine.work.results import Analysis, HeadScores, ModelInfo
 if TYPE_CHECKING:  # `models` must answer without loading torch
     from torch import Tensor
 
-    from engine.circuits.composition_edges import Edge
-    from engine.circuits.logit_attribution import Attribution
-    from engine.circuits.logit_lens import LensLayer
-    from engine.circuits.path_expansion import PathExpansion
+    from engine.circuits.attribution.logit_attribution import Attribution
+    from engine.circuits.attribution.logit_lens import LensLayer
+    from engine.circuits.attribution.path_expansion import PathExpansion
+    from engine.circuits.weights.composition_edges import Edge
     from engine.model.tokenizer import Tokenizer
     from engine.work.jobs.causes import Causes
     from engine.work.jobs.circuits import HeadCircuits
@@ -61,7 +61,7 @@ def in_context(losses: Sequence[float] | NDArray[np.float32]) -> dict[str, float
     """How much later tokens are foretold better than early ones, in nats; negative means that context helps."""
     import torch
 
-    from engine.circuits.losses import in_context as compared  # here, so that listing models needs no torch
+    from engine.circuits.scores.losses import in_context as compared  # here, so that listing models needs no torch
 
     score = compared(torch.as_tensor(np.asarray(losses, dtype=np.float64)))
     fields = {name: float(getattr(score, name)) for name in ("early", "late", "late_minus_early")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.circuits.interventions import Ablate, Intervention
+from engine.circuits.interventions.values import Ablate, Intervention
 from engine.model.config import HeadRef
 
 Lane = Literal["load", "run", "sweep"]

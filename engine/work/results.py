@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.circuits.interventions import Intervention
+from engine.circuits.interventions.values import Intervention
 from engine.model.config import HeadRef
 from engine.model.library import (
     ModelInfo as ModelInfo,

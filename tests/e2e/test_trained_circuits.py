@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from engine.circuits.composition import scan
-from engine.circuits.composition_edges import merged
 from engine.circuits.evidence import Outcome
-from engine.circuits.weights import Weights
+from engine.circuits.weights.composition import scan
+from engine.circuits.weights.composition_edges import merged
+from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef
 from engine.model.library import SHIPPED
 from engine.work.jobs.causes import Causes, find_causes

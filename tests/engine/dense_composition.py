@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.circuits.composition import scan
-from engine.circuits.composition_edges import CompositionScores, Kind, merged
-from engine.circuits.weights import Weights
+from engine.circuits.weights.composition import scan
+from engine.circuits.weights.composition_edges import CompositionScores, Kind, merged
+from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef
 from engine.model.transformer import Transformer
 

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from engine.circuits.ablation import tap_for
-from engine.circuits.interventions import parse
-from engine.circuits.probes import random_repeat
-from engine.circuits.scores import ScorePatterns
+from engine.circuits.interventions.ablation import tap_for
+from engine.circuits.interventions.values import parse
+from engine.circuits.scores.patterns import ScorePatterns
+from engine.circuits.scores.probes import random_repeat
 from engine.model.handbuilt import VOCABULARY
 from engine.model.taps import Capture, chain
 from engine.model.transformer import Tap, Transformer

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.ablation import tap_for
-from engine.circuits.interventions import Ablate, parse
-from engine.circuits.losses import token_losses
+from engine.circuits.interventions.ablation import tap_for
+from engine.circuits.interventions.values import Ablate, parse
+from engine.circuits.scores.losses import token_losses
 from engine.model.config import HeadRef
 from engine.model.handbuilt import VOCABULARY, k_composition
 from engine.model.taps import CancelCheck, Cancelled, Capture, chain

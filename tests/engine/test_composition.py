@@ -9,12 +9,13 @@ from itertools import islice
 import pytest
 import torch
 
-from engine.circuits import budget, composition_grams
-from engine.circuits.composition import pair_score, scan, scan_ends, virtual_ov, virtual_pattern
-from engine.circuits.composition_edges import CompositionScores, Kind, merged
-from engine.circuits.composition_null import ceiling
-from engine.circuits.composition_sides import both_sides
-from engine.circuits.weights import Weights
+from engine.circuits import budget
+from engine.circuits.weights import composition_grams
+from engine.circuits.weights.composition import pair_score, scan, scan_ends, virtual_ov, virtual_pattern
+from engine.circuits.weights.composition_edges import CompositionScores, Kind, merged
+from engine.circuits.weights.composition_null import ceiling
+from engine.circuits.weights.composition_sides import both_sides
+from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef
 from engine.model.handbuilt import k_composition, q_composition, v_composition
 from engine.model.taps import Capture

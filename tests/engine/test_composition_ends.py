@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.circuits.composition import scan_ends
-from engine.circuits.composition_edges import merged
-from engine.circuits.composition_null import baseline, deviations
-from engine.circuits.weights import Weights
+from engine.circuits.weights.composition import scan_ends
+from engine.circuits.weights.composition_edges import merged
+from engine.circuits.weights.composition_null import baseline, deviations
+from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef
 from engine.model.handbuilt import k_composition
 from engine.model.taps import Capture
@@ -110,7 +110,7 @@ def rotation(model: Transformer, offset: int) -> Tensor:
 
 @pytest.mark.parametrize("kind", ["absolute-bare", "gpt2-like", "shortformer-layer-norm", "llama-like", "alibi-bare"])
 def test_that_the_ends_score_as_dense_matrices_do(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.circuits.composition_sides.ROWS", 7)  # several blocks of rows
+    monkeypatch.setattr("engine.circuits.weights.composition_sides.ROWS", 7)  # several blocks of rows
     for size in (11, 50):  # fewer tokens than dimensions, and more
         model = random_model(kind, vocabulary=size)
         weights = Weights(model)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.circuits.copying import WatchCopying
-from engine.circuits.probes import random_repeat
+from engine.circuits.scores.copying import WatchCopying
+from engine.circuits.scores.probes import random_repeat
 from engine.model.taps import Capture
 from engine.model.transformer import Transformer
 from tests.engine.shapes import random_model, random_tokens

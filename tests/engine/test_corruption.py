@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.circuits.corruption import differing, fresh_first_copy, single_note
-from engine.circuits.probes import random_repeat
+from engine.circuits.patching.corruption import differing, fresh_first_copy, single_note
+from engine.circuits.scores.probes import random_repeat
 
 ORDINARY = range(1, 40)
 L = 6

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.circuits import budget, factored
-from engine.circuits.factored import Factored, product
+from engine.circuits import budget
+from engine.circuits.weights import factored
+from engine.circuits.weights.factored import Factored, product
 from tests.engine.change_of_basis import invertible, orthogonal
 
 

@@ -7,9 +7,9 @@ import itertools
 import pytest
 import torch
 
-from engine.circuits.ablation import forced_pattern, rotation
-from engine.circuits.interventions import ForcePattern, parse
-from engine.circuits.scores import followers
+from engine.circuits.interventions.ablation import forced_pattern, rotation
+from engine.circuits.interventions.values import ForcePattern, parse
+from engine.circuits.scores.patterns import followers
 from engine.model.handbuilt import k_composition
 from tests.engine.intervened import MATCH, REST, ROWS, TOKENS, L, differ, induction, kept, run
 from tests.engine.shapes import random_model, random_tokens

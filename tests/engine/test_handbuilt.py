@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.circuits.ablation import tap_for
-from engine.circuits.interventions import Ablate
-from engine.circuits.losses import copy_losses, token_losses
-from engine.circuits.ovqk import copying_eigenvalues, diagonal_rates
-from engine.circuits.probes import control, random_repeat
-from engine.circuits.scores import PatternScores, ScorePatterns, WatchMass, control_stripe, followers
+from engine.circuits.interventions.ablation import tap_for
+from engine.circuits.interventions.values import Ablate
+from engine.circuits.scores.losses import copy_losses, token_losses
+from engine.circuits.scores.patterns import PatternScores, ScorePatterns, WatchMass, control_stripe, followers
+from engine.circuits.scores.probes import control, random_repeat
+from engine.circuits.weights.ovqk import copying_eigenvalues, diagonal_rates
 from engine.model.config import HeadRef, ModelConfig
 from engine.model.handbuilt import LETTERS, VOCABULARY, build, k_composition, q_composition, v_composition
 from engine.model.taps import Capture, chain

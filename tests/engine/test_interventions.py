@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.circuits.interventions import (
+from engine.circuits.interventions.values import (
     Ablate,
     ChangePositions,
     ForcePattern,

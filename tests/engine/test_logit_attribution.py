@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from engine.circuits.logit_attribution import Target, attribute, attribute_by_source, attribution_taps, by_source_taps
-from engine.circuits.stream import Stream
+from engine.circuits.attribution.logit_attribution import (
+    Target,
+    attribute,
+    attribute_by_source,
+    attribution_taps,
+    by_source_taps,
+)
+from engine.circuits.attribution.stream import Stream
 from engine.model.config import HeadRef
 from engine.model.handbuilt import k_composition
 from engine.model.taps import Capture

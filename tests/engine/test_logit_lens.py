@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from engine.circuits import budget
-from engine.circuits.logit_attribution import Target, attribute
-from engine.circuits.logit_lens import lens_taps, logit_lens
-from engine.circuits.stream import Stream
+from engine.circuits.attribution.logit_attribution import Target, attribute
+from engine.circuits.attribution.logit_lens import lens_taps, logit_lens
+from engine.circuits.attribution.stream import Stream
 from engine.model.taps import Capture
 from tests.engine.captured import everything, near
 from tests.engine.shapes import KINDS, random_model, random_tokens

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from engine.circuits import losses as formulae
-from engine.circuits.losses import copy_losses, token_losses
-from engine.circuits.probes import random_repeat
+from engine.circuits.scores import losses as formulae
+from engine.circuits.scores.losses import copy_losses, token_losses
+from engine.circuits.scores.probes import random_repeat
 from engine.model.handbuilt import VOCABULARY, k_composition
 from engine.work.documents import in_context
 from tests.engine.shapes import random_model, random_tokens

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.circuits.matcher import followed
+from engine.circuits.scores.matcher import followed
 
 
 def test_that_the_most_frequent_follower_wins() -> None:

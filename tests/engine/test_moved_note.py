@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.circuits.metrics import TokenLogit
-from engine.circuits.moved_note import MovedNote, moved_note, moved_pointer
-from engine.circuits.path_patching import HeadInput, exact_paths
-from engine.circuits.probes import random_repeat
+from engine.circuits.patching.metrics import TokenLogit
+from engine.circuits.patching.moved_note import MovedNote, moved_note, moved_pointer
+from engine.circuits.patching.paths import HeadInput, exact_paths
+from engine.circuits.scores.probes import random_repeat
 from engine.model.config import HeadRef, ModelConfig
 from engine.model.handbuilt import VOCABULARY, k_composition, q_composition
 from engine.model.taps import Capture

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.circuits.note import Note, named_by_likeness, named_by_match, note_taps, read_note
-from engine.circuits.stream import Stream
-from engine.circuits.weights import Weights
+from engine.circuits.attribution.note import Note, named_by_likeness, named_by_match, note_taps, read_note
+from engine.circuits.attribution.stream import Stream
+from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef
 from engine.model.handbuilt import k_composition, q_composition
 from engine.model.taps import Capture

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.circuits import budget, factored
-from engine.circuits.factored import Factored
-from engine.circuits.ovqk import (
+from engine.circuits import budget
+from engine.circuits.weights import factored
+from engine.circuits.weights.factored import Factored
+from engine.circuits.weights.ovqk import (
     copying_eigenvalues,
     diagonal_rates,
     direct_path,
@@ -26,7 +27,7 @@ from engine.circuits.ovqk import (
     rates_of_heads,
     token_embedding,
 )
-from engine.circuits.weights import Weights
+from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef
 from engine.model.handbuilt import VOCABULARY, k_composition, q_composition
 from engine.model.taps import Capture

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from engine.circuits import budget
-from engine.circuits.ablation import tap_for
-from engine.circuits.interventions import Ablate
-from engine.circuits.path_expansion import PathExpansion, expand
+from engine.circuits.attribution.path_expansion import PathExpansion, expand
+from engine.circuits.interventions.ablation import tap_for
+from engine.circuits.interventions.values import Ablate
 from engine.model.config import HeadRef
 from engine.model.handbuilt import k_composition, v_composition
 from tests.engine.shapes import random_model, random_tokens

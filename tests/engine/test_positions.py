@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.circuits.stream import Parts, part_taps, split_parts
-from engine.circuits.weights import Weights
+from engine.circuits.attribution.stream import Parts, part_taps, split_parts
+from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef, ModelConfig
 from engine.model.handbuilt import k_composition, q_composition
 from engine.model.taps import Capture

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engine.circuits import scores
-from engine.circuits.ablation import tap_for
-from engine.circuits.interventions import Ablate
-from engine.circuits.losses import token_losses
-from engine.circuits.matcher import followed
-from engine.circuits.ovqk import copying_eigenvalues
-from engine.circuits.probes import random_repeat
-from engine.circuits.scores import PatternScores, ScorePatterns, followers, mass_on, pattern_scores
+from engine.circuits.interventions.ablation import tap_for
+from engine.circuits.interventions.values import Ablate
+from engine.circuits.scores import patterns as scores
+from engine.circuits.scores.losses import token_losses
+from engine.circuits.scores.matcher import followed
+from engine.circuits.scores.patterns import PatternScores, ScorePatterns, followers, mass_on, pattern_scores
+from engine.circuits.scores.probes import random_repeat
+from engine.circuits.weights.ovqk import copying_eigenvalues
 from engine.model.config import HeadRef
 from engine.model.taps import Capture
 from tests.engine.change_of_basis import change_of_basis

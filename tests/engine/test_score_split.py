@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.budget import TooLarge
-from engine.circuits.score_split import (
+from engine.circuits.attribution.score_split import (
     Reads,
     by_layer,
     read_scores,
@@ -21,7 +20,8 @@ from engine.circuits.score_split import (
     spreads,
     strongest,
 )
-from engine.circuits.stream import Stream
+from engine.circuits.attribution.stream import Stream
+from engine.circuits.budget import TooLarge
 from engine.model.config import HeadRef
 from engine.model.handbuilt import k_composition, q_composition
 from engine.model.taps import Capture, chain

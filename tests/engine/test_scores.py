@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.circuits import budget, scores
-from engine.circuits.probes import control, olsson_length, random_repeat
-from engine.circuits.scores import (
+from engine.circuits import budget
+from engine.circuits.scores import patterns as scores
+from engine.circuits.scores.patterns import (
     PatternScores,
     ScorePatterns,
     WatchMass,
@@ -23,7 +23,8 @@ from engine.circuits.scores import (
     mass_on,
     pattern_scores,
 )
-from engine.circuits.weights import Weights
+from engine.circuits.scores.probes import control, olsson_length, random_repeat
+from engine.circuits.weights.view import Weights
 from engine.model.handbuilt import VOCABULARY, k_composition
 from engine.model.taps import Capture, chain
 from tests.engine.shapes import random_model, random_tokens

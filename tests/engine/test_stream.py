@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine.circuits import budget
+from engine.circuits.attribution.stream import Stream, part_taps, source_taps, split_parts
 from engine.circuits.budget import TooLarge
-from engine.circuits.stream import Stream, part_taps, source_taps, split_parts
 from engine.model.taps import Capture, chain
 from engine.model.transformer import Transformer
 from tests.engine.captured import BIASED, SHAPES, everything, near

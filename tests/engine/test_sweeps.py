@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.ablation import tap_for
-from engine.circuits.edges import MLPRef
-from engine.circuits.interventions import parse
-from engine.circuits.losses import copy_losses, token_losses
-from engine.circuits.metrics import HeadAttention, LogitDifference, Metric, TokenLogit, TokenLoss, measured
-from engine.circuits.probes import random_repeat
-from engine.circuits.scores import followers, mass_on
-from engine.circuits.sweeps import Component, removals
-from engine.circuits.variants import Run
+from engine.circuits.interventions.ablation import tap_for
+from engine.circuits.interventions.values import parse
+from engine.circuits.patching.edges import MLPRef
+from engine.circuits.patching.metrics import HeadAttention, LogitDifference, Metric, TokenLogit, TokenLoss, measured
+from engine.circuits.patching.sweeps import Component, removals
+from engine.circuits.patching.variants import Run
+from engine.circuits.scores.losses import copy_losses, token_losses
+from engine.circuits.scores.patterns import followers, mass_on
+from engine.circuits.scores.probes import random_repeat
 from engine.model.config import HeadRef
 from engine.model.handbuilt import VOCABULARY, k_composition
 from engine.model.taps import Capture, chain

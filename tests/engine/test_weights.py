@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.circuits.weights import Weights, layer_of
+from engine.circuits.weights.view import Weights, layer_of
 from engine.model.config import HeadRef
 from engine.model.transformer import Transformer
 from tests.engine.shapes import KINDS, random_model, random_tokens

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from engine.circuits.matcher import followed
-from engine.circuits.scores import followers
+from engine.circuits.scores.matcher import followed
+from engine.circuits.scores.patterns import followers
 from engine.model.tokenizer import Tokenizer
 from engine.work.jobs.reading import Reading, read
 from engine.work.jobs.running import batch, best, frozen, patterns_of, run_tap, stacked, tokens_of

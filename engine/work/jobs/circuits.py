@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.circuits.composition_edges import Edge
-from engine.circuits.factored import Factored, SingularDirections
-from engine.circuits.ovqk import full_ov, k_composed_qk, positional_pattern
+from engine.circuits.weights.composition_edges import Edge
+from engine.circuits.weights.factored import Factored, SingularDirections
+from engine.circuits.weights.ovqk import full_ov, k_composed_qk, positional_pattern
 from engine.model.config import HeadRef
 from engine.work.jobs.composition import composition_of_pairs
 from engine.work.state import EngineState

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.circuits.composition import Block, scan, scan_ends
-from engine.circuits.composition_edges import CompositionScores, Edge, merged
-from engine.circuits.weights import Weights
+from engine.circuits.weights.composition import Block, scan, scan_ends
+from engine.circuits.weights.composition_edges import CompositionScores, Edge, merged
+from engine.circuits.weights.view import Weights
 from engine.work.state import EngineState
 from engine.work.task import Task
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from engine.circuits.copying import WatchCopying
-from engine.circuits.ovqk import eigenvalues_by_layer, rates_of_heads
-from engine.circuits.probes import OLSSON_SAMPLES, olsson_length, random_repeat
+from engine.circuits.scores.copying import WatchCopying
+from engine.circuits.scores.probes import OLSSON_SAMPLES, olsson_length, random_repeat
 from engine.circuits.statistics import mean_and_error
+from engine.circuits.weights.ovqk import eigenvalues_by_layer, rates_of_heads
 from engine.work.jobs.head_scores import defined
 from engine.work.jobs.running import chunks, run_tap
 from engine.work.results import HeadScores

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.circuits.logit_attribution import Attribution, Target, attribute, attribution_taps
-from engine.circuits.logit_lens import LensLayer, lens_taps, logit_lens
-from engine.circuits.note import Naming, Note, named_by_likeness, named_by_match, note_taps, read_note
-from engine.circuits.path_expansion import PathExpansion, expand
-from engine.circuits.score_split import CellSplit, read_scores, score_taps, split_cell
-from engine.circuits.stream import Stream
+from engine.circuits.attribution.logit_attribution import Attribution, Target, attribute, attribution_taps
+from engine.circuits.attribution.logit_lens import LensLayer, lens_taps, logit_lens
+from engine.circuits.attribution.note import Naming, Note, named_by_likeness, named_by_match, note_taps, read_note
+from engine.circuits.attribution.path_expansion import PathExpansion, expand
+from engine.circuits.attribution.score_split import CellSplit, read_scores, score_taps, split_cell
+from engine.circuits.attribution.stream import Stream
 from engine.model.config import HeadRef
 from engine.model.taps import Capture
 from engine.work.jobs.reading import read

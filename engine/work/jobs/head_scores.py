@@ -11,7 +11,7 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from engine.circuits.scores import PatternScores, chance, eligible_rows
+from engine.circuits.scores.patterns import PatternScores, chance, eligible_rows
 from engine.circuits.statistics import mean_and_error, rank
 from engine.model.config import ModelConfig
 from engine.work.results import HeadScores

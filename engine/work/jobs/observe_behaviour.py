@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from engine.circuits.interventions import Intervention
-from engine.circuits.scores import ScorePatterns, followers
+from engine.circuits.interventions.values import Intervention
+from engine.circuits.scores.patterns import ScorePatterns, followers
 from engine.model.config import HeadRef
 from engine.model.transformer import Tap
 from engine.work.jobs.head_scores import head_scores

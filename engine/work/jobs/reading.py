@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from engine.circuits.probes import random_repeat
+from engine.circuits.scores.probes import random_repeat
 from engine.model.tokenizer import PromptError
 from engine.work.requests import Prompt
 from engine.work.state import OpenModel

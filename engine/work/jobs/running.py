@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.circuits.ablation import tap_for
-from engine.circuits.interventions import Intervention
+from engine.circuits.interventions.ablation import tap_for
+from engine.circuits.interventions.values import Intervention
 from engine.model.taps import CancelCheck, Capture, chain
 from engine.model.tokenizer import Tokenizer
 from engine.model.transformer import Tap

@@ -12,12 +12,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine.circuits.losses import copy_losses, token_losses
-from engine.circuits.metrics import TokenLoss
-from engine.circuits.probes import OLSSON_COPIES, OLSSON_SAMPLES, control, olsson_length, random_repeat
-from engine.circuits.scores import ScorePatterns, WatchMass, control_stripe, followers
+from engine.circuits.patching.metrics import TokenLoss
+from engine.circuits.patching.sweeps import removals
+from engine.circuits.scores.losses import copy_losses, token_losses
+from engine.circuits.scores.patterns import ScorePatterns, WatchMass, control_stripe, followers
+from engine.circuits.scores.probes import OLSSON_COPIES, OLSSON_SAMPLES, control, olsson_length, random_repeat
 from engine.circuits.statistics import mean_and_error
-from engine.circuits.sweeps import removals
 from engine.model.transformer import Tap
 from engine.work.jobs.copying import copying_scores, with_copying
 from engine.work.jobs.head_scores import defined, head_scores, joined

@@ -1,7 +1,7 @@
 """The two ends of a path: who writes into the residual stream, and who reads from it.
 
 A sender's outputs may differ between two runs; a receiver's query, key, value or logits are read anew from a stream to
-which such differences are added. Which run, which metric: path_patching.py and moved_note.py.
+which such differences are added. Which run, which metric: paths.py and moved_note.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from engine.circuits.weights import Weights, layer_of
+from engine.circuits.weights.view import Weights, layer_of
 from engine.model.config import HeadRef, ModelConfig
 from engine.model.taps import Capture
 from engine.model.transformer import Frame, Normalisation, Transformer

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.circuits.edges import HeadInput, PatchInputs, check, outputs, received, written
-from engine.circuits.variants import Walk, repeated, widened
-from engine.circuits.weights import Weights
+from engine.circuits.patching.edges import HeadInput, PatchInputs, check, outputs, received, written
+from engine.circuits.patching.variants import Walk, repeated, widened
+from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef
 from engine.model.transformer import Transformer
 

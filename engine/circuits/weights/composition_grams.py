@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.circuits.composition_sides import Side
+from engine.circuits.weights.composition_sides import Side
 
 TILE = 64  # rows of a Gram matrix that are formed in one go
 SLICE = 1 << 15  # products that are summed in the weights' precision before they are summed in float64

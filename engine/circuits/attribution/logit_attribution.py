@@ -15,8 +15,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from engine.circuits.stream import Stream, source_taps
-from engine.circuits.weights import Weights, folded
+from engine.circuits.attribution.stream import Stream, source_taps
+from engine.circuits.weights.view import Weights, folded
 from engine.model.config import HeadRef
 from engine.model.transformer import Transformer
 

@@ -2,7 +2,7 @@
 
 Denoising puts the clean activation into the corrupt run (is it sufficient?), noising the corrupt one into the clean run
 (is it necessary?). A patch changes everything behind it, so it shows where what matters is, not on which path it goes:
-that is path_patching.py. Source: Meng et al. 2022 (causal tracing); Heimersheim and Nanda 2024.
+that is paths.py. Source: Meng et al. 2022 (causal tracing); Heimersheim and Nanda 2024.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from engine.circuits.corruption import differing
-from engine.circuits.metrics import Metric, measured
-from engine.circuits.variants import Walk, at_a_time, repeated
+from engine.circuits.patching.corruption import differing
+from engine.circuits.patching.metrics import Metric, measured
+from engine.circuits.patching.variants import Walk, at_a_time, repeated
 from engine.model.config import ModelConfig
 from engine.model.transformer import Transformer
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.stream import Stream
+from engine.circuits.attribution.stream import Stream
 from engine.model.transformer import Transformer, untapped
 
 

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.edits import Change, edit, hold, kept_of
-from engine.circuits.interventions import (
+from engine.circuits.interventions.edits import Change, edit, hold, kept_of
+from engine.circuits.interventions.positions import position_tap, require_order
+from engine.circuits.interventions.values import (
     Ablate,
     ChangePositions,
     ForcePattern,
@@ -26,8 +27,7 @@ from engine.circuits.interventions import (
     Preserve,
     ScrambleOV,
 )
-from engine.circuits.positions import position_tap, require_order
-from engine.circuits.scores import followers
+from engine.circuits.scores.patterns import followers
 from engine.model.taps import chain
 from engine.model.transformer import Tap, Transformer, untapped
 

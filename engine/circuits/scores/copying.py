@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.circuits.weights import Weights
+from engine.circuits.weights.view import Weights
 from engine.model.transformer import Attention, Layer, Transformer
 
 

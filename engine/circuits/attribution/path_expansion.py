@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.weights import Weights
+from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef, ModelConfig
 from engine.model.taps import Capture, chain
 from engine.model.transformer import Tap, Transformer, untapped

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.weights import Weights, folded, layer_of
+from engine.circuits.weights.view import Weights, folded, layer_of
 from engine.model.config import HeadRef
 from engine.model.transformer import Transformer
 

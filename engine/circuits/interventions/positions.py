@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.edits import Change, edit, hold, kept_of
-from engine.circuits.interventions import ChangePositions
+from engine.circuits.interventions.edits import Change, edit, hold, kept_of
+from engine.circuits.interventions.values import ChangePositions
 from engine.model.config import HeadRef, ModelConfig
 from engine.model.taps import Capture, chain
 from engine.model.transformer import Rotation, Tap, Transformer, distance_penalty

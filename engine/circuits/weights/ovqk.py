@@ -2,7 +2,7 @@
 
 Row-vector convention. OV: row = the token attended to, column = the token whose logit changes. QK: row = the query's
 token, column = the key's. Every builder gives two thin factors; nothing vocabulary x vocabulary is formed.
-Norms are folded (weights.py): only their scale per position, one positive number, is left out. Biases are sources of
+Norms are folded (view.py): only their scale per position, one positive number, is left out. Biases are sources of
 their own and no part of a circuit between tokens.
 """
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.factored import (
+from engine.circuits.weights.factored import (
     NOTHING,
     DiagonalRates,
     Factored,
@@ -25,7 +25,7 @@ from engine.circuits.factored import (
     product,
     rates_of,
 )
-from engine.circuits.weights import Weights, folded, layer_of
+from engine.circuits.weights.view import Weights, folded, layer_of
 from engine.model.config import HeadRef
 from engine.model.transformer import Rotation, Transformer, untapped
 

@@ -28,11 +28,11 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.composition_edges import CompositionScores, Edge, Kind, Node, depth
-from engine.circuits.composition_grams import pack, packed_length, product_norm, roots, squares
-from engine.circuits.composition_null import baseline, ceiling, deviations
-from engine.circuits.composition_sides import LayerSides, Side, layer_sides, table_side
-from engine.circuits.weights import Weights
+from engine.circuits.weights.composition_edges import CompositionScores, Edge, Kind, Node, depth
+from engine.circuits.weights.composition_grams import pack, packed_length, product_norm, roots, squares
+from engine.circuits.weights.composition_null import baseline, ceiling, deviations
+from engine.circuits.weights.composition_sides import LayerSides, Side, layer_sides, table_side
+from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef, ModelConfig
 
 Block = tuple[CompositionScores, ...]

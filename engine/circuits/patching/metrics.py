@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.circuits import budget
-from engine.circuits.scores import mass_on
-from engine.circuits.variants import Run, Walk, repeated
+from engine.circuits.patching.variants import Run, Walk, repeated
+from engine.circuits.scores.patterns import mass_on
 from engine.model.config import HeadRef
 from engine.model.transformer import Tap, Transformer, untapped
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.stream import FrozenHeads, Parts, Stream, part_taps, split_parts
-from engine.circuits.weights import Weights
+from engine.circuits.attribution.stream import FrozenHeads, Parts, Stream, part_taps, split_parts
+from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef
 from engine.model.transformer import Rotation, Transformer
 

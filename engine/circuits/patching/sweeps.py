@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.circuits.edges import MLPRef
-from engine.circuits.metrics import Metric, measured
-from engine.circuits.variants import Walk, at_a_time, each_variant, repeated
-from engine.circuits.weights import Weights, layer_of
+from engine.circuits.patching.edges import MLPRef
+from engine.circuits.patching.metrics import Metric, measured
+from engine.circuits.patching.variants import Walk, at_a_time, each_variant, repeated
+from engine.circuits.weights.view import Weights, layer_of
 from engine.model.config import HeadRef
 from engine.model.taps import Capture, chain
 from engine.model.transformer import Tap, Transformer, untapped

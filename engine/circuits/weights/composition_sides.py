@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.circuits.weights import HeadWeights, Weights
+from engine.circuits.weights.view import HeadWeights, Weights
 from engine.model.config import ModelConfig
 from engine.model.transformer import Rotation
 

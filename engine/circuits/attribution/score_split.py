@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.stream import Stream, source_taps
-from engine.circuits.weights import Weights
+from engine.circuits.attribution.stream import Stream, source_taps
+from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef, ModelConfig
 from engine.model.transformer import Rotation, Transformer, distance_penalty
 

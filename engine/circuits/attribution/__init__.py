@@ -1,0 +1,1 @@
+"""What a number of one run is made of."""

@@ -1,0 +1,1 @@
+"""What if: changes to a run, as values and as taps."""

@@ -1,0 +1,1 @@
+"""What matters, and on which path: activations of one run in another."""

@@ -1,0 +1,1 @@
+"""What heads do and how well the model foretells, read off runs."""

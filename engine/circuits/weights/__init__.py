@@ -1,0 +1,1 @@
+"""What heads could do, read off the weights alone."""
