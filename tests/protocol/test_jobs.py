@@ -15,10 +15,11 @@ from engine.model import handbuilt
 from engine.model.config import HeadRef
 from engine.model.loaders import native
 from engine.model.tokenizer import PromptError
-from engine.work.jobs.analyze import analyze, thumbnails
+from engine.work.jobs.analyze import analyze
 from engine.work.jobs.examine_head import examine_head
 from engine.work.jobs.load import load_model
 from engine.work.jobs.observe_behaviour import observe_behaviour
+from engine.work.jobs.pictures import Pictures
 from engine.work.jobs.score_heads import score_heads
 from engine.work.recent import RecentRuns
 from engine.work.requests import Analyze, ExamineHead, LoadModel, ObserveBehaviour, Prompt, Repeat, ScoreHeads, removing
@@ -185,6 +186,14 @@ def test_that_a_repeat_that_does_not_fit_is_refused_with_what_does(handbuilt_k: 
 def test_that_a_head_that_does_not_exist_is_refused(handbuilt_k: EngineState) -> None:
     with pytest.raises(ValueError, match=r"no head 9\.9"):
         analyze(Analyze(Prompt("A"), removing((HeadRef(9, 9),))), handbuilt_k, Task())
+
+
+def thumbnails(patterns: torch.Tensor) -> np.ndarray:
+    """(L, H, T, T), a layer at a time"""
+    watch = Pictures(patterns.shape[0] * patterns.shape[1])
+    for number, layer in enumerate(patterns):
+        watch(f"{number}.pattern", layer[None])
+    return watch.thumbnails
 
 
 def test_that_thumbnails_keep_the_largest_attention_of_a_block() -> None:

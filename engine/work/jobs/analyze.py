@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from engine.circuits.scores.matcher import followed
 from engine.circuits.scores.patterns import followers
 from engine.model.tokenizer import Tokenizer
+from engine.work.jobs.pictures import Pictures
 from engine.work.jobs.reading import Reading, read
-from engine.work.jobs.running import batch, best, frozen, patterns_of, run_tap, stacked, tokens_of
+from engine.work.jobs.running import batch, best, frozen, run_tap, tokens_of
 from engine.work.requests import Analyze
 from engine.work.results import Analysis, MatcherGuess, Prediction
 from engine.work.state import EngineState, OpenModel
 from engine.work.task import Task
 
 BEST = 10
-THUMBNAIL = 64  # pixels a side at most
-MANY_HEADS, SMALL_THUMBNAIL = 256, 48  # their cards are as small as the window draws them
-GAMMA = 0.7  # lifts faint attention so that it can be seen
-ONE = 0x3C00  # the bits of 1.0 in half precision; those of every weight from 0 to 1 lie below, in order
-LEVELS = (torch.arange(ONE + 1, dtype=torch.int16).view(torch.half).float().pow(GAMMA) * 255.0 + 0.5).to(torch.uint8)
 
 
 def analyze(request: Analyze, state: EngineState, task: Task) -> Analysis:
@@ -43,10 +36,9 @@ def analyze(request: Analyze, state: EngineState, task: Task) -> Analysis:
 
 def _run(request: Analyze, reading: Reading, opened: OpenModel, task: Task) -> Analysis:
     ids, tokens = reading.ids, batch(reading.ids)  # (1, T)
-    watch = patterns_of(opened)
+    watch = Pictures(len(opened.model.config.all_heads))
     tap = run_tap(task, opened, tokens, reading.bos, request.interventions, watch)
     logits = opened.model(tokens, tap)[0]  # (T, V)
-    patterns = stacked(watch)  # (L, H, T, T)
     log_total = logits.logsumexp(-1)  # (T)
     if not log_total.isfinite().all():
         raise ValueError("this model's numbers overflow on this prompt: its weights are damaged, open another")
@@ -58,9 +50,9 @@ def _run(request: Analyze, reading: Reading, opened: OpenModel, task: Task) -> A
         predictions=best(opened.tokenizer, logits[-1], float(log_total[-1]), BEST),
         position_predictions=_everywhere(opened.tokenizer, logits, log_total),
         matcher=_matcher(opened.tokenizer, reading),
-        patterns=frozen(patterns.half()),
-        thumbnails=thumbnails(patterns),
-        thumbnails_without_first=thumbnails(_without_first(patterns)),
+        patterns=watch.patterns,
+        thumbnails=watch.thumbnails,
+        thumbnails_without_first=watch.without_first,
         stripe=frozen(followers(tokens, reading.bos)[0]),
         interventions=request.interventions,
         notice=reading.notice,
@@ -89,20 +81,3 @@ def _matcher(tokenizer: Tokenizer, reading: Reading) -> tuple[MatcherGuess, ...]
         MatcherGuess(number, tokenizer.token_text(number), len(places), places)
         for number, places in followed(reading.ids, reading.bos)
     )
-
-
-def _without_first(patterns: Tensor) -> Tensor:
-    patterns = patterns.clone()
-    patterns[..., 0] = 0.0
-    return patterns
-
-
-def thumbnails(patterns: Tensor) -> NDArray[np.uint8]:
-    """(L, H, T, T) attention to (L, H, S, S) bytes; the maximum of a block, as a mean would wash out a stripe."""
-    layers, heads, length, _ = patterns.shape
-    if layers * heads > MANY_HEADS:
-        if length > SMALL_THUMBNAIL:
-            patterns = functional.adaptive_max_pool2d(patterns, SMALL_THUMBNAIL)  # (L, H, 48, 48)
-    elif length > THUMBNAIL:
-        patterns = functional.max_pool2d(patterns, math.ceil(length / THUMBNAIL), ceil_mode=True)  # (L, H, S, S)
-    return frozen(LEVELS[patterns.half().view(torch.int16).long()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from engine.circuits.interventions.values import Intervention
@@ -13,7 +14,7 @@ from engine.model.config import HeadRef
 from engine.model.transformer import Tap
 from engine.work.jobs.head_scores import head_scores
 from engine.work.jobs.reading import Reading, read
-from engine.work.jobs.running import batch, best, patterns_of, run_tap, stacked
+from engine.work.jobs.running import batch, best, run_tap
 from engine.work.requests import ObserveBehaviour, removing
 from engine.work.results import Behaviour
 from engine.work.state import EngineState, OpenModel
@@ -27,6 +28,19 @@ class Match:
     head: HeadRef
     source: int
     attention: float
+
+
+class WatchRow:
+    """A tap that keeps what every head attends to from one position of one prompt, (H, T) a layer."""
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+        self.rows: list[Tensor] = []
+
+    def __call__(self, name: str, x: Tensor) -> Tensor:
+        if name.endswith(".pattern"):
+            self.rows.append(x[0, :, self.place])
+        return x
 
 
 def observe_behaviour(request: ObserveBehaviour, state: EngineState, task: Task) -> Behaviour:
@@ -50,12 +64,12 @@ def _observe(request: ObserveBehaviour, reading: Reading, opened: OpenModel, tas
         tap = run_tap(task, opened, tokens, reading.bos, interventions, *watchers)
         return opened.model.residual(tokens, tap)[0, place] @ opened.model.unembedding  # (V)
 
-    watch, scored = patterns_of(opened), ScorePatterns(tokens, reading.bos)
+    watch, scored = WatchRow(place), ScorePatterns(tokens, reading.bos)
     logits, targets = (
         logits_with(request.interventions, watch, scored),
         followers(tokens, reading.bos),
     )  # (V), (1, T, T)
-    matched = strongest(stacked(watch)[:, :, place], targets[0, place])
+    matched = strongest(torch.stack(watch.rows), targets[0, place])
     probability = without = None
     if matched is not None:
         task.yield_point()

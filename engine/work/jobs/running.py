@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.circuits.interventions.ablation import tap_for
 from engine.circuits.interventions.values import Intervention
-from engine.model.taps import CancelCheck, Capture, chain
+from engine.model.taps import CancelCheck, chain
 from engine.model.tokenizer import Tokenizer
 from engine.model.transformer import Tap
 from engine.work.results import Prediction, Token
@@ -51,17 +51,6 @@ def _reference(opened: OpenModel, rows: int, length: int, bos: int | None) -> Te
     if bos is not None:
         reference[:, 0] = bos
     return reference
-
-
-def patterns_of(opened: OpenModel) -> Capture:
-    """Keeps every layer's pattern; `stacked` gives them as one."""
-    names = {f"{layer}.pattern" for layer in range(opened.model.config.layers)}
-    return Capture(names.__contains__)
-
-
-def stacked(capture: Capture) -> Tensor:
-    """The patterns of one prompt, (L, H, T, T)."""
-    return torch.stack([pattern[0] for pattern in capture.kept.values()])
 
 
 def batch(ids: Sequence[int]) -> Tensor:
