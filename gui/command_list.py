@@ -134,7 +134,7 @@ def memory_commands(memory: MemoryBudget) -> list[Command]:
         Command(
             f"memory.{megabytes}",
             "Model",
-            f"Up to {megabytes:,} MB a computation",
+            f"Memory budget {megabytes:,} MB",
             memory.choose(megabytes),
             tip,
             checked=memory.is_chosen(megabytes),

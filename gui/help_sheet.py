@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import groupby
 
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
@@ -43,10 +44,13 @@ class TextSheet(QDialog):
 
 
 def shortcuts_html(commands: tuple[Command, ...]) -> str:
-    """All commands, menu by menu."""
+    """All commands, menu by menu; those that one sentence explains stand together."""
     parts = ["<h3>Pointing</h3>", _table([(escape(keys), escape(what)) for keys, what in POINTING])]
     for menu in MENUS:
-        rows = [(keys_text(c), f"<b>{_bare(c.text)}</b><br>{escape(c.tip)}") for c in commands if c.menu == menu]
+        rows = []
+        for tip, alike in groupby((c for c in commands if c.menu == menu), key=lambda c: c.tip):
+            group = list(alike)
+            rows.append((keys_text(group[0]), f"<b>{', '.join(_bare(c.text) for c in group)}</b><br>{escape(tip)}"))
         if rows:
             parts += [f"<h3>{menu}</h3>", _table(rows)]
     return "".join(parts)
