@@ -151,7 +151,7 @@ def test_that_their_detector_counts_what_follows_an_earlier_bos_and_ours_does_no
 
 
 def test_that_their_detector_leaves_the_pattern_alone(tokens: Tensor) -> None:
-    """Versions before 4 wrote zeros into it; what was computed from the same cache afterwards was wrong."""
+    """Earlier releases wrote zeros into it; what was computed from the same cache afterwards was wrong."""
     pattern = captured(pair("gpt2")[0], tokens)[1][0][0, 0]  # (T, T)
     before, wanted = pattern.clone(), get_induction_head_detection_pattern(tokens[:1])
     for measure in ("mul", "abs"):
