@@ -4,9 +4,9 @@ Noising runs the clean prompt with the path's content from the corrupt one, deno
 variants, which are not the same and go by their names:
 
 `exact_paths`: direct edges only. The receiver reads its stream less what the senders wrote plus what they write in the
-other run, its norm recomputed; all between is as it was. `linearised_paths`: the same with the norm's scale frozen, as
-in TransformerLens' direct path patching. `four_pass_paths`: the algorithm of Wang et al. 2022 (IOI), in which "direct"
-may include what the MLPs between make of it. Behind the receivers the run goes on by itself in all three.
+other run, its norm recomputed; all between is as it was. `linearised_paths`: the same with the norm's scale frozen, so
+that effects on what is read add up. `four_pass_paths`: the algorithm of Wang et al. 2022 (IOI), in which "direct" may
+include what the MLPs between make of it. Behind the receivers the run goes on by itself in all three.
 """
 
 from __future__ import annotations
