@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     Commands = _SubParsersAction["OneLineParser"]
 
-# the last five only when asked for
-PARTS = ("heads", "composition", "attribution", "lens", "paths", "attention", "circuits", "causes")
+# the last six only when asked for
+PARTS = ("heads", "composition", "attribution", "lens", "paths", "attention", "circuits", "patching", "causes")
 BAD_INPUT, INTERRUPTED = 2, 130
 
 log = logging.getLogger(__name__)
@@ -123,6 +123,9 @@ def _add_analyze(commands: Commands) -> None:
         metavar=("L.H", "QUERY", "KEY"),
         nargs=3,
         help="the cell that the part `attention` explains; by default the best match of the last token",
+    )
+    parser.add_argument(
+        "--corrupt", metavar="TEXT", help="the other prompt of the part `patching`, with as many tokens as the first"
     )
     parser.add_argument("--memory", metavar="MB", type=whole(16), help="how much one computation may take")
     add_json(parser)

@@ -17,6 +17,7 @@ from engine.work.jobs.causes import find_causes
 from engine.work.jobs.copying import copying_scores, with_copying
 from engine.work.jobs.load import load_model
 from engine.work.jobs.observe_behaviour import observe_behaviour
+from engine.work.jobs.patching import patch_prompts
 from engine.work.jobs.score_heads import score_heads
 from engine.work.recent import RecentRuns
 from engine.work.requests import Analyze, LoadModel, ObserveBehaviour, Prompt, Repeat, ScoreHeads
@@ -44,6 +45,10 @@ class Analyst:
         self.parts = arguments.parts or USUAL_PARTS
         if "causes" in self.parts and arguments.repeat is None:
             raise ValueError("the part causes is measured on random repeats: give --repeat")
+        if "patching" in self.parts and (arguments.corrupt is None or arguments.prompt is None):
+            raise ValueError("the part patching compares two prompts: give --prompt and --corrupt")
+        if "patching" in self.parts and self.interventions:
+            raise ValueError("the part patching compares two plain runs: leave --ablate and --intervene out")
 
     def prompt(self, text: str) -> Document:
         """One typed prompt: head scores are of its own eligible rows."""
@@ -58,6 +63,7 @@ class Analyst:
             "icl": documents.in_context(analysis.losses),
             **({"heads": self._heads_of(prompt)} if "heads" in self.parts else {}),
             **Parts(self.parts, self.arguments.attention, request, self.state, self.task).document(),
+            **({"patching": self._patching(prompt)} if "patching" in self.parts else {}),
         }
 
     def repeat(self) -> Document:
@@ -87,6 +93,10 @@ class Analyst:
         request = ObserveBehaviour(prompt, None, self.interventions)
         observed = observe_behaviour(request, self.state, self.task)
         return documents.heads(with_copying(observed.scores, copying_scores(self.state, self.task)))
+
+    def _patching(self, prompt: Prompt) -> Document:
+        found = patch_prompts(prompt, self.arguments.corrupt, self.state, self.task)
+        return documents.patching(found, self.state.require().tokenizer)
 
     def _causes(self, scores: RoleScores) -> Document:
         return documents.causes(find_causes(scores, self.arguments.bos, self.state, self.task))

@@ -9,7 +9,7 @@ from engine.model.config import HeadRef
 from engine.work import documents
 from engine.work.jobs.circuits import circuits
 from engine.work.jobs.composition import composition_of_pairs, composition_with_ends
-from engine.work.jobs.explanation import Explainer
+from engine.work.jobs.explanation import Explainer, strongest_head
 from engine.work.jobs.observe_behaviour import observe_behaviour
 from engine.work.requests import Analyze, ObserveBehaviour
 from engine.work.state import EngineState
@@ -40,6 +40,8 @@ class Parts:
         best, found = explainer.prediction()
         if "attribution" in self.wanted:
             document["attribution"] = documents.attribution(found)
+            head = strongest_head(found)
+            document["attribution_by_source"] = {"head": str(head), "logits": explainer.by_source(head, best)}
         if "lens" in self.wanted:
             document["lens"] = documents.lens(explainer.lens(best, BEST), self.tokenizer)
         if "paths" in self.wanted:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # `models` must answer without loading torch
     from engine.work.jobs.causes import Causes
     from engine.work.jobs.circuits import HeadCircuits
     from engine.work.jobs.explanation import Looking, NoteRead
+    from engine.work.jobs.patching import Patched
 
 
 def listed(info: ModelInfo) -> dict[str, Any]:
@@ -189,6 +190,25 @@ def causes(found: Causes) -> dict[str, Any]:
             }
             for outcome in found.outcomes
         ],
+    }
+
+
+def patching(found: Patched, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Effects on the lead of one token over another, activation by activation and path by path."""
+
+    def effects(values: tuple[float, ...]) -> dict[str, float | None]:
+        denoising, noising = map(number, values)
+        return {"denoising": denoising, "noising": noising}
+
+    return {
+        "corrupt": [token(tokenizer, each) for each in found.corrupt_ids],
+        "differs": list(found.differs),
+        "right": token(tokenizer, found.right),
+        "wrong": token(tokenizer, found.wrong),
+        "lead_clean": found.clean,
+        "lead_corrupt": found.corrupt,
+        "activations": [{**site._asdict(), **effects(values)} for site, values in found.activations.items()],
+        "direct_paths": [{"from": str(sender), **effects(values)} for sender, values in found.direct.items()],
     }
 
 

@@ -44,7 +44,8 @@ def test_that_a_repeat_gives_the_document_of_the_contract(succeed: Run, handbuil
     text = succeed("analyze", "--model", handbuilt_k, "--repeat", "11", "--samples", "3", "--json", "-")
     document = json.loads(text)
     assert list(document) == (
-        "model probe tokens predictions loss copy_loss icl heads composition composition_ends attribution".split()
+        "model probe tokens predictions loss copy_loss icl heads composition composition_ends attribution "
+        "attribution_by_source".split()
     )
     assert list(document["model"]) == (
         "name architecture layers heads d_model d_head vocabulary positions hash".split()

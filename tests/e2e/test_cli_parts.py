@@ -51,6 +51,9 @@ def test_that_attribution_sums_to_the_logit_of_the_best_prediction(succeed: Run)
     assert list(rows) == ["embed", "pos", "0.0", "1.0", "bias", "remainder"]
     assert sum(rows.values()) == pytest.approx(document["predictions"][0]["logit"], abs=1e-6)
     assert rows["1.0"] == pytest.approx(12, abs=1e-3)
+    by_source = document["attribution_by_source"]
+    assert by_source["head"] == "1.0"
+    assert by_source["logits"] == pytest.approx([0, 0, 12, 0, 0], abs=1e-3)
     assert "heads" not in document
 
 
@@ -121,6 +124,22 @@ def test_that_causes_find_the_key_path_of_one_model_and_the_query_path_of_the_ot
     assert pointer == {"previous_token": [], "induction": ["1.0"], "tests": []}
 
 
+def test_that_patching_finds_the_note_and_its_reader(succeed: Run) -> None:
+    """In A B C A the note at B says A; in D B C A it says D, so nothing matches the second A."""
+    command = ("--parts", "patching", "--prompt", "A B C E F E A", "--corrupt", "D B C E F E A")
+    document = analyzed(succeed, *command)["patching"]
+    assert document["differs"] == [1]
+    assert document["right"]["text"] == "B"
+    found = {(row["kind"], row["layer"], row["head"], row["position"]): row for row in document["activations"]}
+    for what in (("resid_pre", 1, None, 2), ("z", 1, 0, None), ("k", 1, 0, None), ("pattern", 1, 0, None)):
+        assert (found[what]["denoising"], found[what]["noising"]) == pytest.approx((1, 1), abs=1e-4), what
+    for what in (("q", 1, 0, None), ("v", 1, 0, None), ("resid_pre", 1, None, 3)):
+        assert (found[what]["denoising"], found[what]["noising"]) == pytest.approx((0, 0), abs=1e-4), what
+    direct = {row["from"]: (row["denoising"], row["noising"]) for row in document["direct_paths"]}
+    assert direct["1.0"] == pytest.approx((1, 1), abs=1e-4)
+    assert direct["0.0"] == pytest.approx((0, 0), abs=1e-4)
+
+
 def test_that_interventions_change_the_run(succeed: Run) -> None:
     command = ("--prompt", "A B C D A", "--parts", "heads")
     moved = analyzed(succeed, *command, "--intervene", "force 0.0 offset 2")
@@ -149,6 +168,10 @@ def with_mlps(tmp_path_factory: pytest.TempPathFactory) -> str:
     [
         (["--prompt", "a", "--parts", "paths"], "this one has MLPs: use logit attribution"),
         (["--prompt", "a", "--parts", "causes"], "give --repeat"),
+        (["--prompt", "a", "--parts", "patching"], "give --prompt and --corrupt"),
+        (["--prompt", "ab", "--corrupt", "abc", "--parts", "patching"], "3 and 4 tokens: patching needs as many"),
+        (["--prompt", "ab", "--corrupt", "ab", "--parts", "patching"], "the two prompts are the same"),
+        (["--prompt", "a", "--corrupt", "b", "--parts", "patching", "--ablate", "0.0"], "leave --ablate"),
         (["--prompt", "a", "--parts", "attention", "--attention", "9.9", "1", "0"], "there is no head 9.9"),
         (["--prompt", "a", "--parts", "attention", "--attention", "1.0", "0", "1"], "choose 0 <= key <= query < 2"),
         (["--prompt", "a", "--parts", "attention", "--attention", "1.0", "x", "1"], "a position is a whole number"),

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.circuits.attribution.logit_attribution import Attribution, Target, attribute, attribution_taps
+from engine.circuits.attribution.logit_attribution import (
+    Attribution,
+    Target,
+    attribute,
+    attribute_by_source,
+    attribution_taps,
+    by_source_taps,
+)
 from engine.circuits.attribution.logit_lens import LensLayer, lens_taps, logit_lens
 from engine.circuits.attribution.note import Naming, Note, named_by_likeness, named_by_match, note_taps, read_note
 from engine.circuits.attribution.path_expansion import PathExpansion, expand
@@ -38,6 +45,11 @@ class Explainer:
         stream = self._stream(attribution_taps(self.model))
         best = int(stream.tap("logits")[-1].argmax())
         return best, _at_last(attribute(stream, Target(best)))
+
+    def by_source(self, head: HeadRef, token: int) -> list[float]:
+        """What `head` adds to the logit of `token` after the last one, by the token that it came from."""
+        stream = self._stream(attribution_taps(self.model) | by_source_taps(self.model, head))
+        return attribute_by_source(stream, head, Target(token)).values[-1].tolist()
 
     def lens(self, token: int, top: int) -> list[LensLayer]:
         """What the stream at the last position would predict after each layer, and where `token` stands."""
@@ -111,3 +123,9 @@ class Looking:
 def _at_last(found: Attribution) -> Attribution:
     values: Tensor = found.values[:, -1:]  # (S, 1)
     return Attribution(found.names, values, found.measured[-1:])
+
+
+def strongest_head(found: Attribution) -> HeadRef:
+    """The head that adds most at the last position."""
+    added = dict(zip(found.names, found.values[:, -1].tolist(), strict=True))
+    return max((HeadRef.parse(name) for name in added if name[0].isdecimal()), key=lambda head: added[str(head)])
