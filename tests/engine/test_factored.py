@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.circuits import budget
 from engine.circuits.weights import factored
-from engine.circuits.weights.factored import Factored, product
+from engine.circuits.weights.factored import Factored, eigenvalue_scores, product
 from tests.engine.change_of_basis import invertible, orthogonal
 
 
@@ -261,3 +261,10 @@ def test_that_every_answer_is_the_same_on_float32() -> None:
         assert ask(single) == pytest.approx(ask(exact), abs=1e-5)
     pairs = itertools.product((exact, single), repeat=2)
     assert all(a.diagonal_rates() == b.diagonal_rates() for a, b in pairs)
+
+
+def test_that_a_circuit_that_overflows_has_no_score_and_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    good = torch.eye(3, dtype=torch.float64)
+    scores = eigenvalue_scores(torch.stack((good, good * torch.inf, good * torch.nan)), torch.ones(3))
+    assert scores == [1.0, None, None]
+    assert capfd.readouterr() == ("", "")

@@ -190,12 +190,15 @@ def ends(rows: Tensor, count: int) -> Extremes:
 def eigenvalue_scores(products: Tensor, sizes: Tensor) -> list[float | None]:
     """Sum of the eigenvalues over the sum of their magnitudes, for square matrices (N, h, h): 1 copies, -1 anti-copies.
 
-    None where every eigenvalue is 0, or the matrix is as good as 0 beside `sizes` (N), the norms its factors allow.
+    None where every eigenvalue is 0, the matrix is as good as 0 beside `sizes` (N), the norms its factors allow, or not
+    finite, which eigenvalue routines answer with complaints on the terminal.
     Positive means copying on average, it is no proof (Elhage et al. 2021, "Summarizing OV/QK matrices").
     """
-    eigenvalues = torch.linalg.eigvals(products.double())  # (N, h) complex; pairs cancel their imaginary parts
+    finite = products.isfinite().all(-1).all(-1)  # (N)
+    usable = products.double().where(finite[:, None, None], 0.0)  # (N, h, h)
+    eigenvalues = torch.linalg.eigvals(usable)  # (N, h) complex; pairs cancel their imaginary parts
     magnitudes = eigenvalues.abs().sum(-1)  # (N)
-    defined = (products.norm(dim=(-2, -1)) > NOTHING * sizes) & (magnitudes > 0)
+    defined = finite & (products.norm(dim=(-2, -1)) > NOTHING * sizes) & (magnitudes > 0)
     scores = (eigenvalues.real.sum(-1) / magnitudes).tolist()
     return [score if known else None for score, known in zip(scores, defined.tolist(), strict=True)]
 
