@@ -35,9 +35,9 @@ def run_tap(
 
     Raises ValueError, in one line, for interventions that do not fit the model or the prompt.
     """
-    check, kinds = CancelCheck(task.cancelled), {getattr(value, "kind", "zero") for value in interventions}
+    check, kinds = CancelCheck(task.cancelled), {getattr(value, "kind", None) for value in interventions}
     reference = None
-    if kinds != {"zero"}:
+    if kinds & {"mean", "resample"}:
         rows = len(tokens) if "resample" in kinds else max(len(tokens), MEAN_ROWS)
         reference = _reference(opened, rows, tokens.shape[1], bos)
     return chain(check, tap_for(opened.model, tokens, interventions, bos, reference, check), *watchers)
