@@ -7,8 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from engine.circuits.attribution.logit_attribution import Target, attribute, attribution_taps
+from engine.circuits.attribution.score_split import read_scores, score_taps, split_cell
+from engine.circuits.attribution.stream import Stream
 from engine.circuits.interventions.ablation import tap_for
 from engine.circuits.interventions.values import Ablate
+from engine.circuits.patching.activations import Kind, patched, sites
+from engine.circuits.patching.edges import HeadInput
+from engine.circuits.patching.metrics import TokenLogit, measured
+from engine.circuits.patching.paths import exact_paths
 from engine.circuits.scores import patterns as scores
 from engine.circuits.scores.losses import token_losses
 from engine.circuits.scores.matcher import followed
@@ -125,3 +132,29 @@ def test_that_entropy_is_that_of_uniform_attention_at_most(tokens: Tensor) -> No
     uniform = torch.ones(size, size, dtype=torch.float64).tril() / torch.arange(1, size + 1)[:, None]
     highest = scores.entropy(uniform[None, None])
     assert (scores.entropy(patterns_of("gpt2-like", tokens)) <= highest + 1e-12).logical_or(highest.isnan()).all()
+
+
+@few
+@given(kinds, prompts)
+def test_that_every_split_sums_to_the_whole(kind: str, tokens: Tensor) -> None:  # V6, V7
+    model, last = MODELS[kind], tokens.shape[1] - 1
+    head = HeadRef(1, 2)
+    kept = Capture((attribution_taps(model) | score_taps(model, head)).__contains__)
+    logits = model(tokens, kept)
+    stream = Stream(model, kept.kept)
+    found = attribute(stream, Target(3))
+    assert (found.total - logits[0, :, 3]).abs().max() < 1e-9
+    cell = split_cell(read_scores(stream, head), last, 0)
+    assert abs(cell.total - float(kept.kept["1.scores"][0, 2, last, 0])) < 1e-9
+
+
+@few
+@given(kinds, prompts, st.sampled_from(["resid_pre", "attn_out", "z", "q", "k", "v", "pattern"]))
+def test_that_patching_a_run_with_itself_changes_nothing(kind: str, tokens: Tensor, what: Kind) -> None:  # V22, V23
+    model = MODELS[kind]
+    metric = TokenLogit(model, torch.tensor([3]))
+    base = measured(model, tokens, metric)
+    for _, values in patched(model, tokens, tokens, sites(model.config, what), metric):
+        assert (values - base).abs().max() < 1e-11
+    for effects in exact_paths(model, tokens, tokens, [(HeadRef(0, 1),)], [HeadInput(HeadRef(1, 2), "k")], metric):
+        assert (effects.values - base).abs().max() < 1e-11

@@ -70,7 +70,7 @@ def test_that_held_out_text_is_never_trained_on() -> None:
     assert sum(map(len, training + held_out)) > 20 * BLOCK
 
 
-def test_that_the_same_seed_gives_the_same_weights_and_another_seed_does_not(tmp_path: Path) -> None:
+def test_that_the_same_seed_gives_the_same_weights_and_another_seed_does_not(tmp_path: Path) -> None:  # V32
     one, two, other = (run(TINY, seed, tmp_path) for seed in (0, 0, 1))
     assert one.curves == two.curves
     assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True))
