@@ -33,6 +33,7 @@ def _command(given: list[str]) -> int:
     render = commands.add_parser("render", help="a view as a picture", allow_abbrev=False)
     cli.add_model(render)
     render.add_argument("--prompt", metavar="TEXT", default="")
+    render.add_argument("--corrupt", metavar="TEXT", help="a second prompt to compare with")
     render.add_argument("--view", metavar="NAME")
     render.add_argument("--list-views", action="store_true")
     render.add_argument("--select", metavar="head=L.H,token=N", default="")
@@ -84,6 +85,7 @@ def _render(arguments: argparse.Namespace) -> int:
     return render(
         model=arguments.model,
         prompt=arguments.prompt,
+        corrupt=arguments.corrupt,
         view=arguments.view,
         select=arguments.select,
         size=arguments.size,

@@ -24,7 +24,7 @@ def forward_capture_gpt2s_128() -> Row:
         from transformers import GPT2Config, GPT2LMHeadModel
     except ImportError:
         return unmeasured(name, CAPTURE_BUDGET, "transformers is not installed (requirements-dev.lock)")
-    from engine.model.loaders.huggingface import from_state_dict
+    from engine.model.loaders.huggingface.families import from_state_dict
     from engine.model.taps import Capture
 
     torch.manual_seed(0)

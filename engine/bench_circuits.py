@@ -26,7 +26,7 @@ def _pair(processed: bool, **shape: Any) -> tuple[Any, Any]:
     from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    from engine.model.loaders.huggingface import from_state_dict
+    from engine.model.loaders.huggingface.families import from_state_dict
 
     torch.manual_seed(0)
     config = GPT2Config(**shape)

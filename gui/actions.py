@@ -8,7 +8,7 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.work.requests import Prompt, Repeat
-from engine.work.results import Analysis
+from engine.work.results import Analysis, Behaviour
 from gui.prompts import samples
 from gui.state import ExplorerState, HeadOrder
 
@@ -37,12 +37,13 @@ class Actions(QObject):
     def repeat_prompt(self, length: int, seed: int) -> None:
         """Random tokens twice: the standard probe for induction."""
         bos = self._state.selection.prompt.bos
-        self._state.select(prompt=Prompt(repeat=Repeat(length, seed), bos=bos), token=None, source=None)
+        self._state.select(prompt=Prompt(repeat=Repeat(length, seed), bos=bos), token=None, source=None, other=None)
 
     @Slot(str)
     def sample_prompt(self, text: str) -> None:
         """One of the prompts that come with the model."""
-        self._state.select(prompt=Prompt(text, bos=self._state.selection.prompt.bos), token=None, source=None)
+        prompt = Prompt(text, bos=self._state.selection.prompt.bos)
+        self._state.select(prompt=prompt, token=None, source=None, other=None)
 
     @Slot()
     def first_sample(self) -> None:
@@ -52,17 +53,45 @@ class Actions(QObject):
         if own:
             self.sample_prompt(own[0].text)
 
+    def has_bos(self) -> bool:
+        """Whether the model has a token that begins a text."""
+        model = self._state.findings.model
+        return model is None or model.has_bos
+
     def bos_is_on(self) -> bool:
         """Whether the prompt begins with BOS, as chosen or as the model's file says."""
-        chosen, model = self._state.selection.prompt.bos, self._state.findings.model
-        return chosen if chosen is not None else (model.prepends_bos if model is not None else True)
+        chosen = self._state.selection.prompt.bos
+        return self.has_bos() and (chosen if chosen is not None else self._bos_is_usual())
+
+    def _bos_is_usual(self) -> bool:
+        """What happens unless told otherwise: a random repeat begins with BOS whatever the model's file says."""
+        model = self._state.findings.model
+        return model is None or model.prepends_bos or self._state.selection.prompt.repeat is not None
 
     @Slot()
     def toggle_bos(self) -> None:
-        prompt, model = self._state.selection.prompt, self._state.findings.model
-        wanted = not self.bos_is_on()
-        usual = model is not None and model.prepends_bos == wanted
-        self._state.select(prompt=replace(prompt, bos=None if usual else wanted), token=None, source=None)
+        prompt, wanted = self._state.selection.prompt, not self.bos_is_on()
+        bos = None if wanted == self._bos_is_usual() else wanted
+        self._state.select(prompt=replace(prompt, bos=bos), token=None, source=None)
+
+    # ------------------------------------------------------------ the other prompt
+    def is_comparing(self) -> bool:
+        return self._state.selection.other is not None
+
+    def can_compare(self) -> bool:
+        return self._state.selection.prompt.repeat is None and bool(self._state.selection.prompt.text.strip())
+
+    @Slot()
+    def toggle_comparison(self) -> None:
+        """Beside the prompt one that differs in the token which the last one repeats; or back to one prompt."""
+        found = self._state.findings
+        text = corrupted(self._state.selection.prompt.text, found.baseline, found.behaviour)
+        self._state.select(other=None if self.is_comparing() else text)
+
+    @Slot(str)
+    def type_other(self, text: str) -> None:
+        if self.is_comparing():
+            self._state.select(other=text)
 
     def can_accept(self) -> bool:
         return self._state.findings.analysis is not None and self._state.selection.prompt.repeat is None
@@ -162,6 +191,23 @@ class Actions(QObject):
 
     def _sort(self, order: HeadOrder) -> None:
         self._state.select(order=order)
+
+
+def corrupted(text: str, analysis: Analysis | None, behaviour: Behaviour | None) -> str:
+    """The prompt with another of its own words where the last one stood before, so that there is nothing to repeat.
+
+    The same text where that is not known; the user then changes what they like.
+    """
+    if analysis is None or behaviour is None or not behaviour.earlier or analysis.prompt.text != text:
+        return text
+    at, texts = behaviour.earlier[-1], [token.text for token in analysis.tokens]
+    repeated = texts[at]
+    others = (word for word in texts[1:] if word.strip().isalpha() and word[:1] == repeated[:1] == " ")
+    instead = next((word for word in others if word != repeated and texts.count(word) == 1), None)
+    start = text.rfind(repeated, 0, text.rfind(repeated))
+    if instead is None or start < 0:
+        return text
+    return text[:start] + instead + text[start + len(repeated) :]
 
 
 def continued(text: str, analysis: Analysis, piece: str) -> str:

@@ -83,7 +83,7 @@ class Session(QObject):
         self.window.memory.changed.connect(self._service.set_memory)
         conductor = Conductor(self.state, self._service, self)
         conductor.failed.connect(self.window.report)
-        self.state.find(models=self._service.models())
+        self.window.library.serve(self._service)
         self.state.select(model=self._model, prompt=Prompt(self._prompt or ""))
 
     @Slot(object, object)

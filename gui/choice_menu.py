@@ -29,7 +29,13 @@ class ChoiceMenu(QMenu):
         super().__init__(title, parent)
         self.setToolTipsVisible(True)
         self._own: list[QAction] = []
+        self._line: QAction | None = None
         self.triggered.connect(self._choose)
+
+    def set_footer(self, actions: Sequence[QAction]) -> None:
+        """What stands below the entries, whatever they are."""
+        self._line = self.addSeparator()
+        self.addActions(list(actions))
 
     def set_choices(self, choices: Sequence[Choice]) -> None:
         """Replace the entries."""
@@ -37,7 +43,10 @@ class ChoiceMenu(QMenu):
             self.removeAction(action)
             action.deleteLater()
         self._own = [self._action(choice) for choice in choices]
-        self.addActions(self._own)
+        if self._line is not None:
+            self.insertActions(self._line, self._own)
+        else:
+            self.addActions(self._own)
 
     def _action(self, choice: Choice) -> QAction:
         action = QAction(choice.text, self)

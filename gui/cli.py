@@ -63,6 +63,7 @@ def render(
     size: tuple[int, int],
     theme: Literal["dark", "light"],
     out: str,
+    corrupt: str | None = None,
 ) -> int:
     """Draw a view into a PNG or SVG file. Raises ValueError or OSError, in one line, on bad input."""
     name, path, pins = view or "window", Path(out), Pins.parse(select)
@@ -78,8 +79,11 @@ def render(
     try:
         analysis = studio.show(model, Prompt(prompt))
         pins.check(analysis)
-        studio.state.select(head=pins.head, token=pins.token)
+        studio.state.select(head=pins.head, token=pins.token, other=corrupt)
         studio.settle()
+        problem = studio.state.findings.other_problem
+        if problem is not None:
+            raise ValueError(problem.title)
         save_figure(studio.view(name, size), path)
     finally:
         studio.close()

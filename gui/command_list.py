@@ -7,7 +7,9 @@ from typing import Protocol
 from gui.actions import Actions
 from gui.commands import Command
 from gui.exporter import Exporter
-from gui.memory import CHOICES, MemoryBudget
+from gui.library import Library
+from gui.memory import MemoryBudget
+from gui.model_commands import ModelDialogs, memory_commands, model_commands
 from gui.theme import ThemeManager
 
 
@@ -16,31 +18,23 @@ class WindowDoings(Protocol):
 
     def close(self) -> bool: ...
 
-    def open_model_file(self) -> None: ...
-
     def focus_prompt(self) -> None: ...
-
-    def ask_repeat(self) -> None: ...
 
     def let_go(self) -> None: ...
 
-    def switch_look(self) -> None: ...
-
-    def look_dark(self) -> None: ...
-
-    def look_light(self) -> None: ...
-
-    def look_as_system(self) -> None: ...
-
     def toggle_full_screen(self) -> None: ...
 
-    def reset_scale(self) -> None: ...
+    def isFullScreen(self) -> bool: ...
+
+
+class WindowDialogs(ModelDialogs, Protocol):
+    """What opens over the window."""
+
+    def ask_repeat(self) -> None: ...
 
     def show_shortcuts(self) -> None: ...
 
     def show_about(self) -> None: ...
-
-    def isFullScreen(self) -> bool: ...
 
 
 def file_commands(window: WindowDoings, exporter: Exporter) -> list[Command]:
@@ -75,7 +69,7 @@ def file_commands(window: WindowDoings, exporter: Exporter) -> list[Command]:
     ]
 
 
-def prompt_commands(window: WindowDoings, actions: Actions) -> list[Command]:
+def prompt_commands(window: WindowDoings, dialogs: WindowDialogs, actions: Actions) -> list[Command]:
     return [
         Command(
             "prompt.focus",
@@ -98,7 +92,7 @@ def prompt_commands(window: WindowDoings, actions: Actions) -> list[Command]:
             "repeat.random",
             "Prompt",
             "Random repeat…",
-            window.ask_repeat,
+            dialogs.ask_repeat,
             "Random tokens twice: the standard test for induction, as nothing but the repeat can help.",
             ("Ctrl+R",),
         ),
@@ -107,40 +101,23 @@ def prompt_commands(window: WindowDoings, actions: Actions) -> list[Command]:
             "Prompt",
             "⟨bos⟩ first",
             actions.toggle_bos,
-            "Begins the prompt with ⟨bos⟩, where heads that find nothing rest their attention.",
+            "Begins the prompt with ⟨bos⟩, where heads that find nothing rest; grey where a model has no such token.",
             ("Ctrl+B",),
             checked=actions.bos_is_on,
+            enabled=actions.has_bos,
             short="⟨bos⟩",
         ),
-    ]
-
-
-def model_commands(window: WindowDoings) -> list[Command]:
-    return [
         Command(
-            "model.open",
-            "Model",
-            "Open a model file…",
-            window.open_model_file,
-            "Opens a model from a safetensors file; the present one stays until it is ready.",
-            ("Ctrl+O",),
+            "prompt.compare",
+            "Prompt",
+            "Compare with another prompt",
+            actions.toggle_comparison,
+            "Puts a second prompt beside the first; every panel then shows the difference.",
+            ("Ctrl+K",),
+            checked=actions.is_comparing,
+            enabled=actions.can_compare,
+            short="A | B",
         ),
-    ]
-
-
-def memory_commands(memory: MemoryBudget) -> list[Command]:
-    tip = "How much memory one computation may take; what needs more works in portions, or says so."
-    return [
-        Command(
-            f"memory.{megabytes}",
-            "Model",
-            f"Memory budget {megabytes:,} MB",
-            memory.choose(megabytes),
-            tip,
-            checked=memory.is_chosen(megabytes),
-            group="memory",
-        )
-        for megabytes in CHOICES
     ]
 
 
@@ -252,7 +229,7 @@ def _look_commands(window: WindowDoings, themes: ThemeManager) -> list[Command]:
             "look.dark",
             "View",
             "Dark",
-            window.look_dark,
+            lambda: themes.set_choice("dark"),
             "Dark colours.",
             checked=lambda: themes.choice == "dark",
             group="look",
@@ -261,7 +238,7 @@ def _look_commands(window: WindowDoings, themes: ThemeManager) -> list[Command]:
             "look.light",
             "View",
             "Light",
-            window.look_light,
+            lambda: themes.set_choice("light"),
             "Light colours.",
             checked=lambda: themes.choice == "light",
             group="look",
@@ -270,7 +247,7 @@ def _look_commands(window: WindowDoings, themes: ThemeManager) -> list[Command]:
             "look.system",
             "View",
             "As the system",
-            window.look_as_system,
+            lambda: themes.set_choice("system"),
             "Dark or light, whichever the system shows.",
             checked=lambda: themes.choice == "system",
             group="look",
@@ -279,14 +256,14 @@ def _look_commands(window: WindowDoings, themes: ThemeManager) -> list[Command]:
             "look.switch",
             "View",
             "Switch dark and light",
-            window.switch_look,
+            lambda: themes.set_choice("light" if themes.theme.is_dark else "dark"),
             "Dark to light, or light to dark.",
             ("Ctrl+D",),
             short="◐",
         ),
         Command("size.up", "View", "Larger", themes.enlarge, "Enlarges everything.", ("Ctrl++", "Ctrl+=")),
         Command("size.down", "View", "Smaller", themes.reduce, "Makes everything smaller.", ("Ctrl+-",)),
-        Command("size.reset", "View", "Usual size", window.reset_scale, "Back to 100 %.", ("Ctrl+0",)),
+        Command("size.reset", "View", "Usual size", lambda: themes.set_scale(1.0), "Back to 100 %.", ("Ctrl+0",)),
         Command(
             "size.full",
             "View",
@@ -299,31 +276,37 @@ def _look_commands(window: WindowDoings, themes: ThemeManager) -> list[Command]:
     ]
 
 
-def help_commands(window: WindowDoings) -> list[Command]:
+def help_commands(dialogs: WindowDialogs) -> list[Command]:
     return [
         Command(
             "help.keys",
             "Help",
             "Keys and pointing",
-            window.show_shortcuts,
+            dialogs.show_shortcuts,
             "Everything that can be done, and its key.",
             ("F1",),
             short="Keys",
         ),
-        Command("help.about", "Help", "About Headscope", window.show_about, "What it is made of, and the licences."),
+        Command("help.about", "Help", "About Headscope", dialogs.show_about, "What it is made of, and the licences."),
     ]
 
 
 def all_commands(
-    window: WindowDoings, actions: Actions, exporter: Exporter, themes: ThemeManager, memory: MemoryBudget
+    window: WindowDoings,
+    dialogs: WindowDialogs,
+    actions: Actions,
+    exporter: Exporter,
+    themes: ThemeManager,
+    memory: MemoryBudget,
+    library: Library,
 ) -> tuple[Command, ...]:
     """The whole list, menu by menu."""
     return (
         *file_commands(window, exporter),
-        *prompt_commands(window, actions),
-        *model_commands(window),
+        *prompt_commands(window, dialogs, actions),
+        *model_commands(dialogs, library),
         *memory_commands(memory),
         *head_commands(actions, window),
         *view_commands(actions, window, themes),
-        *help_commands(window),
+        *help_commands(dialogs),
     )

@@ -52,6 +52,7 @@ class CommandSet(QObject):
             action.setIconText(command.short)
         action.setCheckable(command.checked is not None)
         action.triggered.connect(command.run)
+        action.triggered.connect(self.refresh)
         return action
 
     def action(self, name: str) -> QAction:

@@ -9,8 +9,10 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal, SignalInstance, Slot
 
+from engine.model.config import HeadRef
 from engine.work.requests import (
     Analyze,
+    Compare,
     ExamineHead,
     Lane,
     LoadModel,
@@ -22,14 +24,16 @@ from engine.work.requests import (
 )
 from engine.work.results import (
     Analysis,
+    Comparison,
     Failure,
     Finished,
     ModelInfo,
     Progress,
     RoleScores,
 )
+from gui.model_words import title_of
 from gui.prompts import samples
-from gui.state import ExplorerState, Selection, Status
+from gui.state import ExplorerState, Hover, Selection, Status
 
 LANES: tuple[Lane, ...] = ("load", "run", "sweep")
 IDLE = Status()
@@ -74,7 +78,6 @@ class Conductor(QObject):
         self._service = service
         self._errands: dict[Lane, Errand] = {}
         self._answered: dict[str, Request] = {}
-        self._opened = ""
         self._fresh_model = True
         self._paint_first = QTimer(self)
         self._paint_first.setSingleShot(True)
@@ -82,6 +85,7 @@ class Conductor(QObject):
         self._paint_first.timeout.connect(self.steer)
         service.message.connect(self._receive)
         state.selected.connect(self._steer_selection)
+        state.hovered.connect(self._steer_hover)
 
     @property
     def idle(self) -> bool:
@@ -92,6 +96,11 @@ class Conductor(QObject):
     def _steer_selection(self, new: Selection, old: Selection) -> None:
         self.steer()
 
+    @Slot(object, object)
+    def _steer_hover(self, new: Hover, old: Hover) -> None:
+        if new.head != old.head:
+            self.steer()
+
     @Slot()
     def steer(self) -> None:
         """Ask for whatever is needed next and not already under way."""
@@ -100,6 +109,9 @@ class Conductor(QObject):
             self._state.find(analysis=self._state.findings.baseline)
         if self._state.selection.prompt.text == "" and self._state.selection.prompt.repeat is None:
             self._state.find(problem=None)  # what was wrong went with the text
+        if not self._state.selection.other:
+            self._answered.pop("comparison", None)
+            self._state.find(comparison=None, other_detail=None, other_problem=None)
         needs = self._needs()
         for lane in LANES:
             self._steer_lane(lane, [need for need in needs if need.request.lane == lane])
@@ -114,8 +126,10 @@ class Conductor(QObject):
             return
         if need is not None:
             self._errands[lane] = Errand(self._service.submit(need.request), need)
+            if isinstance(need.request, LoadModel):
+                self._state.find(status=Status(f"opening {title_of(need.request.model, self._state.findings.models)}"))
         elif errand is not None:
-            del self._errands[lane]
+            self._end_errand(lane)
             self._service.cancel(errand.id)
 
     def _needs(self) -> list[Need]:
@@ -134,11 +148,24 @@ class Conductor(QObject):
             return needs
         if shown.ablated:
             needs.append(Need("analysis", Analyze(shown.prompt, removing(shown.ablated))))
-        if shown.raw_scores and (head := self._state.shown_head) is not None:
+        head = self._state.shown_head
+        if head is not None and (shown.raw_scores or findings.baseline.patterns is None):
             needs.append(Need("detail", ExamineHead(shown.prompt, head, removing(shown.ablated))))
+        needs += self._needs_of_comparison(shown, head)
         in_reach = shown.token is not None and shown.token < len(findings.baseline.tokens)
         destination = shown.token if in_reach else None
         needs.append(Need("behaviour", ObserveBehaviour(shown.prompt, destination, lane="run")))
+        return needs
+
+    def _needs_of_comparison(self, shown: Selection, head: HeadRef | None) -> list[Need]:
+        """Both prompts side by side, and where their patterns were too many to be kept the shown head on the other."""
+        if not shown.other:
+            return []
+        other, removal = Prompt(shown.other, bos=shown.prompt.bos), removing(shown.ablated)
+        needs = [Need("comparison", Compare(shown.prompt, other, removal))]
+        found = self._state.findings.fitting_comparison
+        if found is not None and found.second.patterns is None and head is not None:
+            needs.append(Need("other_detail", ExamineHead(other, head, removal)))
         return needs
 
     def _prompt_is_read(self) -> bool:
@@ -150,12 +177,13 @@ class Conductor(QObject):
     def _receive(self, message: Progress | Finished) -> None:
         lane = next((lane for lane, errand in self._errands.items() if errand.id == message.id), None)
         if lane is None:
+            self._note_stale(message)
             return
         need = self._errands[lane].need
         if isinstance(message, Progress):
-            self._note_progress(message)
+            self._note_progress(message, lane)
             return
-        del self._errands[lane]
+        self._end_errand(lane)
         if message.failure is not None:
             self._answered[need.name] = need.request
             self._fail(need, message.failure)
@@ -164,8 +192,25 @@ class Conductor(QObject):
             self._file(need, message.answer)
         self._paint_first.start()
 
-    def _note_progress(self, message: Progress) -> None:
-        self._state.find(status=Status(message.what, message.done, message.total))
+    def _end_errand(self, lane: Lane) -> None:
+        del self._errands[lane]
+        if lane == "load":
+            self._state.find(status=IDLE)  # what is under way now will say so itself
+
+    def _note_stale(self, message: Progress | Finished) -> None:
+        """An opening that was called off too late: the engine holds that model now and must change back."""
+        if isinstance(message, Finished) and isinstance(message.answer, ModelInfo):
+            self._answered.clear()
+            self._call_off_runs()
+            self.steer()
+
+    def _call_off_runs(self) -> None:
+        for lane in [lane for lane in self._errands if lane != "load"]:
+            self._service.cancel(self._errands.pop(lane).id)
+
+    def _note_progress(self, message: Progress, lane: Lane) -> None:
+        if lane == "load" or "load" not in self._errands:  # an opening is what a person waits for
+            self._state.find(status=Status(message.what, message.done, message.total))
         if isinstance(message.partial, RoleScores):
             self._state.find(scores=message.partial)
 
@@ -177,25 +222,31 @@ class Conductor(QObject):
                 self._fresh_model = False
                 shown = {} if self._state.selection.ablated else {"analysis": answer}
                 self._state.find(baseline=answer, problem=None, **shown)
+            case Comparison():
+                self._state.find(comparison=answer, other_problem=None)
             case _:
                 self._state.find(**{need.name: answer})
 
     def _open(self, need: Need, model: ModelInfo) -> None:
         """A new model: what is known of the old one is stale, but stays in sight until the first new run."""
-        self._opened = self._state.selection.model
         self._answered = {"model": need.request}
         self._fresh_model = True
-        for lane in [lane for lane in self._errands if lane != "load"]:
-            self._service.cancel(self._errands.pop(lane).id)
-        self._state.find(model=model, behaviour=None, scores=None, detail=None, problem=None)
+        self._call_off_runs()
+        opened = self._state.selection.model
+        self._state.find(
+            model=model, opened=opened, behaviour=None, scores=None, detail=None, comparison=None, problem=None
+        )
         own, prompt = samples(model), self._state.selection.prompt
         if prompt == Prompt() and own:
             prompt = Prompt(own[0].text)
-        self._state.select(prompt=prompt, ablated=(), head=None, token=None, source=None)
+        self._state.select(prompt=prompt, ablated=(), head=None, token=None, source=None, layers=None, other=None)
 
     def _fail(self, need: Need, failure: Failure) -> None:
         if need.name == "model":
-            self._return_to_open_model()
+            self._return_to_open_model(failed=self._state.selection.model)
+        elif need.name in ("comparison", "other_detail"):
+            self._state.find(comparison=None, other_problem=failure)
+            return  # said under the prompt: while a person still types in it, this is no news
         elif need.name == "baseline":
             sample = self._own_sample()
             if sample is not None:
@@ -205,14 +256,11 @@ class Conductor(QObject):
             self._state.find(problem=failure)
         self.failed.emit(failure)
 
-    def _return_to_open_model(self) -> None:
-        """The old model is still there; when there is none, the first that ships is opened."""
-        shipped = self._state.findings.models
-        fallback = self._opened or (shipped[0].name if shipped else "")
-        if self._opened:
-            self._answered["model"] = LoadModel(self._opened)
-        if fallback:
-            self._state.select(model=fallback)
+    def _return_to_open_model(self, failed: str) -> None:
+        """The old model is still there; when there is none, the first that ships is opened, if that is another."""
+        if self._state.findings.opened:
+            self._answered["model"] = LoadModel(self._state.findings.opened)
+        self._state.select(model=self._state.way_back if self._state.way_back != failed else "")
 
     def _own_sample(self) -> Prompt | None:
         """A prompt that this model can surely read, for a model just opened that cannot read the old one."""

@@ -14,6 +14,7 @@ POINTING = (
     ("Click", "pins it; the same click again, or Escape, lets go"),
     ("Arrow keys", "move in the grid, the token strip and the pattern; Enter pins"),
     ("Wheel in the pattern", "zooms; drag moves, double click shows all; Ctrl and wheel zooms the grid"),
+    ("Drop a file or folder", "anywhere on the window opens the model in it"),
     ("Tab in the prompt", "accepts the predicted token; Shift+Tab leaves the prompt"),
 )
 LICENCES = (

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QApplication, QFileDialog, QMainWindow, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QVBoxLayout, QWidget
 from typing_extensions import override
 
-from engine.work.results import Failure, ModelInfo
+from engine.work.results import Failure
 from gui.actions import Actions
-from gui.choice_menu import Choice, ChoiceMenu
 from gui.command_list import all_commands
 from gui.commands import MENUS, CommandSet
+from gui.dialogs import Dialogs
+from gui.drops import DropZone
 from gui.exporter import Exporter, NumberedPanel
-from gui.help_sheet import TextSheet, about_html, shortcuts_html
+from gui.library import Library
 from gui.memory import MemoryBudget
+from gui.menus import ChangingMenus
 from gui.panels.head_panel import HeadPanel
 from gui.panels.heads_panel import HeadsPanel
 from gui.panels.prediction_panel import PredictionPanel
 from gui.panels.prompt_panel import PromptPanel
 from gui.panels.removals_panel import RemovalsPanel
 from gui.panels.roles_panel import RolesPanel
-from gui.prompts import samples
-from gui.repeat_dialog import RepeatDialog
 from gui.settings import Settings
 from gui.splitter import HairlineSplitter
 from gui.state import ExplorerState, Findings, Selection, changed
@@ -33,10 +31,9 @@ from gui.top_bar import TopBar
 from gui.widgets.panel_frame import PanelFrame
 from gui.widgets.sentence_bar import SentenceBar
 from gui.widgets.toast import ToastStack
-from gui.wording import LEAD_ROLES, model_line, sentence_of
+from gui.wording import LEAD_ROLES, sentence_of
 
 TRY_REPEAT = "Try one that repeats"
-FRESH_REPEAT = (20, 0)
 
 
 class MainWindow(QMainWindow):
@@ -52,8 +49,13 @@ class MainWindow(QMainWindow):
         self._lay_out()
         exporter = Exporter("window", self, self.numbered, self.say, self)
         self.memory = MemoryBudget(settings, self)
-        self.commands = CommandSet(all_commands(self, self.actions_of_state, exporter, themes, self.memory), self)
+        self.library = Library(state, settings, self)
+        actions = self.actions_of_state
+        self.dialogs = Dialogs(state, actions, self.library, themes, self)
+        commands = all_commands(self, self.dialogs, actions, exporter, themes, self.memory, self.library)
+        self.commands = self.dialogs.commands = CommandSet(commands, self)
         self._make_menus()
+        self._join_library()
         self._fill_title_lines()
         themes.changed.connect(self._apply_theme)
         state.selected.connect(self._on_selected)
@@ -115,26 +117,38 @@ class MainWindow(QMainWindow):
 
     def _make_menus(self) -> None:
         action = self.commands.action
-        self.model_menu = ChoiceMenu("Open", self)
-        self.sample_menu = ChoiceMenu("Sample prompts", self)
+        more = [action("model.library"), action("model.open"), action("model.folder"), action("smollm2.get")]
+        self.menus = ChangingMenus(self.state, self.actions_of_state, self.library, more, self)
         self.sort_menu = QMenu(self)
         self.sort_menu.addActions([action("sort.layer"), action("sort.induction"), action("sort.previous")])
         for title in MENUS:
             menu = self.top.menus.addMenu(f"&{title}")
             menu.setToolTipsVisible(True)
             if title == "Prompt":
-                menu.addMenu(self.sample_menu)
+                menu.addMenu(self.menus.samples)
             if title == "Model":
-                menu.addMenu(self.model_menu)
+                menu.addMenu(self.menus.open)
             self.commands.fill(menu, title)
         self.addActions(self.commands.actions)
-        self.model_menu.chosen.connect(self._choose_model)
-        self.sample_menu.chosen.connect(self.actions_of_state.sample_prompt)
+
+    def _join_library(self) -> None:
+        """Models come by menu, sheet and drop, and what is under way with them can be stopped."""
+        self.drops = DropZone(self)
+        self.drops.dropped.connect(self.library.open)
+        for refused in (self.drops.refused, self.dialogs.refused):
+            refused.connect(self.toasts.show_message)
+        self.library.failed.connect(self.report)
+        self.library.said.connect(self.toasts.show_message)
+        self.library.changed.connect(self._on_library)
+        self.library.went_on.connect(self._show_status)
+        self.top.stopped.connect(self.library.stop)
 
     def _fill_title_lines(self) -> None:
         action = self.commands.action
-        self.top.add_buttons(self.model_menu, [action("look.switch"), action("help.keys")])
-        self.prompt.add_controls(self.sample_menu, [action("repeat.random"), action("repeat.bos")])
+        self.top.add_buttons(self.menus.models, [action("look.switch"), action("help.keys")])
+        self.prompt.add_controls(
+            self.menus.samples, [action("repeat.random"), action("prompt.compare"), action("repeat.bos")]
+        )
         self.heads.add_controls(self.sort_menu, [action("picture.first"), action("picture.stripe")])
         self.head.add_controls([action("picture.raw")])
 
@@ -142,17 +156,24 @@ class MainWindow(QMainWindow):
     @Slot(object, object)
     def _on_selected(self, new: Selection, old: Selection) -> None:
         self.commands.refresh()
+        self._show_status()
         self._tell()
+
+    @Slot()
+    def _on_library(self) -> None:
+        self.commands.refresh()
+        self._show_status()
+
+    @Slot()
+    def _show_status(self) -> None:
+        self.top.set_status(self.library.activity or self.state.findings.status, self.library.can_stop())
 
     @Slot(object, object)
     def _on_found(self, new: Findings, old: Findings) -> None:
-        if changed(new, old, "models", "model"):
-            self._list_models(new)
         if changed(new, old, "model"):
             self.top.set_model(new.model)
-            self._list_samples(new.model)
         if changed(new, old, "status"):
-            self.top.set_status(new.status)
+            self._show_status()
         self.commands.refresh()
         self._tell()
 
@@ -164,45 +185,11 @@ class MainWindow(QMainWindow):
         self.sentence.set_sentence(sentence.text, sentence.lead, LEAD_ROLES[sentence.kind], sentence.detail, button)
         self.setWindowTitle(f"Headscope · {found.model.title}" if found.model is not None else "Headscope")
 
-    def _list_models(self, found: Findings) -> None:
-        current = found.model.name if found.model is not None else ""
-        listed = found.models
-        if found.model is not None and current not in {model.name for model in listed}:
-            listed = (*listed, found.model)
-        self.model_menu.set_choices(
-            [Choice(model.name, model_line(model), model.summary, model.name == current) for model in listed]
-        )
-
-    def _list_samples(self, model: ModelInfo | None) -> None:
-        own = samples(model) if model is not None else ()
-        self.sample_menu.set_choices([Choice(sample.text, sample.text, sample.why) for sample in own])
-
     # ------------------------------------------------------------ what the user may ask of the window
-    @Slot(str)
-    def _choose_model(self, name: str) -> None:
-        self.state.select(model=name)
-
-    @Slot()
-    def open_model_file(self) -> None:
-        kinds = "Models (*.safetensors *.gguf)"
-        chosen, _ = QFileDialog.getOpenFileName(self, "Open a model file", "", kinds)
-        if chosen:
-            self.state.select(model=str(Path(chosen)))
-
     @Slot()
     def focus_prompt(self) -> None:
         self.prompt.edit.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.prompt.edit.selectAll()
-
-    @Slot()
-    def ask_repeat(self) -> None:
-        model, repeat = self.state.findings.model, self.state.selection.prompt.repeat
-        longest = min((model.context - 1) // 2, model.vocabulary - 1) if model is not None else FRESH_REPEAT[0]
-        length, seed = (repeat.length, repeat.seed + 1) if repeat is not None else FRESH_REPEAT
-        dialog = RepeatDialog(longest, length, seed, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.chosen.connect(self.actions_of_state.repeat_prompt)
-        dialog.open()
 
     @Slot()
     def let_go(self) -> None:
@@ -213,20 +200,6 @@ class MainWindow(QMainWindow):
     @Slot()
     def toggle_full_screen(self) -> None:
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
-        self.commands.refresh()
-
-    @Slot()
-    def show_shortcuts(self) -> None:
-        self._open_sheet("Keys and pointing", shortcuts_html(self.commands.commands))
-
-    @Slot()
-    def show_about(self) -> None:
-        self._open_sheet("About Headscope", about_html())
-
-    def _open_sheet(self, title: str, html: str) -> None:
-        sheet = TextSheet(title, html, self)
-        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        sheet.open()
 
     # ------------------------------------------------------------ messages
     def say(self, title: str, hint: str, bad: bool) -> None:
@@ -240,30 +213,6 @@ class MainWindow(QMainWindow):
 
     # ------------------------------------------------------------ look
     @Slot()
-    def switch_look(self) -> None:
-        self.themes.set_choice("light" if self.themes.theme.is_dark else "dark")
-        self.commands.refresh()
-
-    @Slot()
-    def look_dark(self) -> None:
-        self.themes.set_choice("dark")
-        self.commands.refresh()
-
-    @Slot()
-    def look_light(self) -> None:
-        self.themes.set_choice("light")
-        self.commands.refresh()
-
-    @Slot()
-    def look_as_system(self) -> None:
-        self.themes.set_choice("system")
-        self.commands.refresh()
-
-    @Slot()
-    def reset_scale(self) -> None:
-        self.themes.set_scale(1.0)
-
-    @Slot()
     def _apply_theme(self) -> None:
         theme = self.themes.theme
         QApplication.setFont(ui_font(theme.px(BODY)))
@@ -273,6 +222,7 @@ class MainWindow(QMainWindow):
         self.top.set_theme(theme)
         self.sentence.set_theme(theme)
         self.toasts.set_theme(theme)
+        self.drops.set_theme(theme)
         for splitter in self._splitters.values():
             splitter.set_theme(theme)
         for panel in (self.prompt, self.heads, self.roles, self.head, self.prediction, self.removals):
@@ -296,4 +246,5 @@ class MainWindow(QMainWindow):
     @override
     def closeEvent(self, event: QCloseEvent) -> None:
         self.remember()
+        self.library.close()
         super().closeEvent(event)

@@ -5,6 +5,7 @@ Kept in one ini file in the user's configuration folder; one that cannot be read
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gui.theme import Choice
 FOLDER_VARIABLE = "HEADSCOPE_HOME"
 LAYOUT_VERSION = 1
 MEMORY, LEAST_MEMORY = 512, 16  # megabytes
+MOST_RECENT = 8
 
 
 def settings_folder() -> Path:
@@ -66,6 +68,23 @@ class Settings:
 
     def remember_memory(self, megabytes: int) -> None:
         self._store.setValue("engine/memory", str(megabytes))
+
+    @property
+    def recent(self) -> tuple[str, ...]:
+        """Model files and folders that were opened, the latest first."""
+        try:
+            paths = json.loads(self._text("models/recent") or "[]")
+        except ValueError:
+            return ()
+        known = isinstance(paths, list) and all(isinstance(path, str) for path in paths)
+        return tuple(paths[:MOST_RECENT]) if known else ()
+
+    def remember_recent(self, path: str) -> None:
+        others = [other for other in self.recent if other != path]
+        self._store.setValue("models/recent", json.dumps([path, *others][:MOST_RECENT]))
+
+    def forget_recent(self) -> None:
+        self._store.remove("models/recent")
 
     def remember_look(self, theme: Choice, scale: float) -> None:
         self._store.setValue("look/theme", theme)

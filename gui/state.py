@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from engine.model.config import HeadRef
 from engine.work.requests import Prompt
-from engine.work.results import Analysis, Behaviour, Failure, HeadDetail, ModelInfo, RoleScores
+from engine.work.results import Analysis, Behaviour, Comparison, Failure, HeadDetail, ModelInfo, RoleScores
 
 HeadOrder = Literal["layer", "induction", "previous"]
 HISTORY_LENGTH = 200
@@ -32,6 +33,8 @@ class Selection:
     stripe: bool = False
     raw_scores: bool = False
     order: HeadOrder = "layer"
+    layers: tuple[int, int] | None = None  # first and last of those in the grid; None: all
+    other: str | None = None  # the prompt to compare with; None: there is none
 
 
 UNDOABLE = ("token", "source", "head", "ablated")
@@ -50,18 +53,24 @@ class Status:
 class Findings:
     """What the engine answered: `baseline` with every head in place, `analysis` the run that is shown.
 
-    `problem` says why the present prompt has no answer; the last good run stays in sight meanwhile.
+    `problem` says why the present prompt has no answer, `other_problem` why there is no comparison with the other; the
+    last good run stays in sight meanwhile. `other_detail` is the examined head on the other prompt. `opened` is what
+    was chosen when `model` was opened: a name, a file or a folder.
     """
 
     models: tuple[ModelInfo, ...] = ()
     model: ModelInfo | None = None
+    opened: str = ""
     baseline: Analysis | None = None
     analysis: Analysis | None = None
     detail: HeadDetail | None = None
+    comparison: Comparison | None = None
+    other_detail: HeadDetail | None = None
     behaviour: Behaviour | None = None
     scores: RoleScores | None = None
     status: Status = Status()
     problem: Failure | None = None
+    other_problem: Failure | None = None
 
     @property
     def fitting_scores(self) -> RoleScores | None:
@@ -69,6 +78,33 @@ class Findings:
         if self.scores is None or self.analysis is None:
             return None
         return self.scores if self.scores.model_hash == self.analysis.model.hash else None
+
+    @property
+    def fitting_detail(self) -> HeadDetail | None:
+        """The head examined last, if it was on the run in sight."""
+        fits = self.detail is not None and self.analysis is not None and self.detail.belongs_to(self.analysis)
+        return self.detail if fits else None
+
+    @property
+    def fitting_comparison(self) -> Comparison | None:
+        """The comparison, if its first prompt is the run in sight."""
+        found, shown = self.comparison, self.analysis
+        if found is None or shown is None:
+            return None
+        same = (found.first.prompt, found.first.interventions) == (shown.prompt, shown.interventions)
+        return found if same and found.first.model == shown.model else None
+
+    def pattern_of(self, head: HeadRef) -> NDArray[Any] | None:
+        """(T, T) of the run in sight; None where it was not kept and the head has not been examined yet."""
+        return None if self.analysis is None else _pattern(head, self.analysis, self.detail)
+
+    def difference_of(self, head: HeadRef) -> NDArray[np.float32] | None:
+        """(T, T) of the run in sight minus the other prompt's, NaN without a partner; None as for `pattern_of`."""
+        found = self.fitting_comparison
+        if found is None:
+            return None
+        first, second = self.pattern_of(head), _pattern(head, found.second, self.other_detail)
+        return None if first is None or second is None else found.difference(first, second)
 
 
 @dataclass(frozen=True)
@@ -136,6 +172,17 @@ class ExplorerState(QObject):
         if hover != old:
             self.hover = hover
             self.hovered.emit(hover, old)
+
+    @property
+    def opening(self) -> str:
+        """The model that is on its way: a name, a file or a folder; "" when the chosen one is open."""
+        return self.selection.model if self.selection.model != self.findings.opened else ""
+
+    @property
+    def way_back(self) -> str:
+        """What to choose when an opening comes to nothing: the model still open, else the first that ships."""
+        listed = self.findings.models
+        return self.findings.opened or (listed[0].name if listed else "")
 
     @property
     def can_undo(self) -> bool:
@@ -241,12 +288,20 @@ class ExplorerState(QObject):
         wanted = self.hover.source if self.hover.token is not None else self.selection.source
         if wanted is not None and wanted <= destination:
             return wanted
-        if head is None:
+        pattern = self.findings.pattern_of(head) if head is not None else None
+        if pattern is None:
             return None
-        row = np.array(analysis.patterns[head.layer, head.head, destination, : destination + 1])  # (T)
+        row = np.array(pattern[destination, : destination + 1])  # (T)
         if self.selection.hide_first and destination > 0:
             row[0] = 0.0
         return int(row.argmax()) if np.isfinite(row).all() else None
+
+
+def _pattern(head: HeadRef, analysis: Analysis, detail: HeadDetail | None) -> NDArray[Any] | None:
+    if analysis.patterns is not None:
+        return analysis.patterns[head.layer, head.head]
+    examined = detail is not None and detail.head == head and detail.belongs_to(analysis)
+    return detail.pattern if examined and detail is not None else None
 
 
 def exists(head: HeadRef, analysis: Analysis) -> bool:

@@ -26,6 +26,7 @@ Role = Literal["none", "previous", "induction", "duplicate", "negative", "positi
 Choice = Literal["system", "dark", "light"]
 
 GAMMA = 0.7  # of attention: thumbnails arrive with it applied, other attention is raised to it before the table
+NEUTRAL = 128  # where signed colours have none: the index of zero
 SMALLEST, SECONDARY, BODY = 11, 12, 13  # type sizes, px at 100 %
 _STYLE = Path(__file__).resolve().parent.parent / "resources" / "themes" / "headscope.qss"
 _SCALES = (1.0, 1.1, 1.25, 1.4, 1.6)
@@ -70,7 +71,7 @@ class Theme:
         return _attention(self.attention)
 
     def signed_lut(self) -> NDArray[np.uint8]:
-        """(256, 3): blue below, the window's colour at index 128, orange above."""
+        """(256, 3): blue below, the window's colour at NEUTRAL, orange above."""
         return _signed(self.signed_low, self.window, self.signed_high)
 
 

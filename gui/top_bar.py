@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sys
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QMenuBar, QToolButton, QWidget
 from typing_extensions import override
 
 from engine.work.results import ModelInfo
+from gui.model_words import model_facts, model_line, status_line
 from gui.state import Status
 from gui.theme import BODY, DARK, SECONDARY, Theme, ui_font
-from gui.wording import model_facts, model_line, status_line
+from gui.widgets.elided_label import ElidedLabel
 
 
 class TopBar(QWidget):
-    """Shows what it is given; the menus are the window's."""
+    """Shows what it is given; the menus are the window's. `stopped` when what is under way is called off."""
+
+    stopped = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -27,16 +30,21 @@ class TopBar(QWidget):
         self.model_button = QToolButton(self)
         self.model_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.model_button.setAccessibleName("Model")
-        self._status = QLabel(self)
+        self._status = ElidedLabel(self)
+        self.stop_button = QToolButton(self)
+        self.stop_button.setText("Cancel")
+        self.stop_button.setToolTip("Calls this off; the open model stays (Ctrl+.).")
+        self.stop_button.clicked.connect(self.stopped)
         self._row = QHBoxLayout(self)
         self._row.addWidget(self._name)
         if sys.platform != "darwin":
             self._row.addWidget(self.menus, 0, Qt.AlignmentFlag.AlignVCenter)
         self._row.addWidget(self.model_button)
-        self._row.addStretch(1)
-        self._row.addWidget(self._status)
+        self._row.addWidget(self._status, 1)
+        self._row.addWidget(self.stop_button)
         self._buttons: list[QToolButton] = []
         self.set_model(None)
+        self.set_status(Status(), False)
 
     def add_buttons(self, model_menu: QMenu, actions: list[QAction]) -> None:
         self.model_button.setMenu(model_menu)
@@ -50,9 +58,14 @@ class TopBar(QWidget):
         self.model_button.setText(f"{model_line(model)} ▾" if model is not None else "opening a model … ▾")
         self.model_button.setToolTip(model_facts(model) if model is not None else "Which model is open.")
 
-    def set_status(self, status: Status) -> None:
-        """What the engine is at, quietly; empty when it rests."""
-        self._status.setText(status_line(status.text, status.done, status.total))
+    def set_status(self, status: Status, can_stop: bool) -> None:
+        """What is under way, quietly; empty when nothing is."""
+        self._status.set_words(status_line(status.text, status.done, status.total))
+        self.stop_button.setVisible(can_stop)
+
+    def status(self) -> str:
+        """The words of what is under way."""
+        return self._status.words
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -69,6 +82,12 @@ class TopBar(QWidget):
         self.model_button.setStyleSheet(
             f"QToolButton {{ background: {theme.raised}; color: {theme.text};"
             f" border: 1px solid {theme.hairline}; padding: {theme.px(4)}px {theme.px(10)}px; }}"
+        )
+        self.stop_button.setFont(ui_font(theme.px(SECONDARY)))
+        self.stop_button.setStyleSheet(
+            f"QToolButton {{ background: {theme.raised}; color: {theme.text}; border: 1px solid {theme.hairline}; }}"
+            f"QToolButton:hover {{ border-color: {theme.subtle}; }}"
+            f"QToolButton:focus {{ border-color: {theme.accent}; }}"
         )
         for button in self._buttons:
             button.setFont(ui_font(theme.px(SECONDARY)))

@@ -16,10 +16,10 @@ from engine.work.requests import Prompt
 from engine.work.results import (
     Analysis,
     Behaviour,
+    Comparison,
     Failure,
     HeadScores,
     MatcherGuess,
-    ModelInfo,
     RoleScores,
     Token,
 )
@@ -176,12 +176,9 @@ def removal_sentence(analysis: Analysis, baseline: Analysis) -> Sentence:
     heads = ", ".join(str(head) for head in analysis.ablated)
     noun = "head" if len(analysis.ablated) == 1 else "heads"
     first, now = baseline.predictions[0], analysis.predictions[0]
-    after = next((row.probability for row in analysis.predictions if row.id == first.id), None)
+    after = analysis.chance_of(first.id)
     before, name = percent(first.probability), escape(spoken(first.text))
-    if after is None:  # not among the ten best, so no more probable than the tenth
-        most = percent(analysis.predictions[-1].probability)
-        effect = f"the chance of {name} falls from {before} to <b>at most {most}</b>"
-    elif abs(after - first.probability) < max(SOME_CHANCE, 0.1 * first.probability):
+    if abs(after - first.probability) < max(SOME_CHANCE, 0.1 * first.probability):
         effect = f"the chance of {name} hardly changes ({before}, now {percent(after)})"
     else:
         verb = "falls" if after < first.probability else "rises"
@@ -247,6 +244,30 @@ def badge_tooltip(row: HeadScores, scores: RoleScores) -> str:
     return "\n".join(lines)
 
 
+def moved_tooltip(moved: float) -> str:
+    """How far a head moves its attention from prompt A to prompt B."""
+    if math.isnan(moved):
+        return f"how far it moves: {NOT_MEASURED}, as no token after the change stands in both prompts"
+    return (
+        f"moves {percent(moved)} of its attention from A to B (total variation, mean over the tokens from the first "
+        "change on)"
+    )
+
+
+def comparison_note(comparison: Comparison | None, problem: Failure | None) -> str:
+    """The line under the two prompts: what becomes of the prediction, or why they cannot be compared."""
+    if problem is not None:
+        return f"Prompt B: {problem.title}."
+    if comparison is None:
+        return "Reading both prompts …"
+    first, second = comparison.first.predictions[0], comparison.second.predictions[0]
+    there = percent(comparison.second.chance_of(first.id))
+    best = "" if second.id == first.id else f"; B is continued by {spoken(second.text)} ({percent(second.probability)})"
+    alike = len(comparison.aligned)
+    apart = "" if alike == len(comparison.first.tokens) else f" · {alike} tokens stand in both"
+    return f"{spoken(first.text)}: {percent(first.probability)} in A, {there} in B{best}{apart}"
+
+
 def criteria_tooltip(role: HeadRole) -> str:
     """Why a head has, or has not, earned the words “induction head”."""
     if not role.criteria:
@@ -293,10 +314,10 @@ def head_note(removed: bool, pinned: bool, hovered: bool) -> str:
     return "pinned: Esc lets go" if pinned else "not pinned"
 
 
-def roles_note(scores: RoleScores | None) -> str:
-    """Probe, n and chance of the table."""
+def roles_notes(scores: RoleScores | None) -> tuple[str, str]:
+    """n and chance of the table, and how it was measured."""
     if scores is None:
-        return "measuring on random repeats …"
+        return "measuring on random repeats …", ""
     rows = max((row.n_rows for row in scores.heads), default=0)
     chance = chance_of(scores)
     parts = [f"n = {rows:,}".replace(",", " ")]
@@ -304,7 +325,7 @@ def roles_note(scores: RoleScores | None) -> str:
         parts.append(f"chance {number(chance)}")
     if not scores.complete:
         parts.append("still measuring")
-    return " · ".join(parts)
+    return " · ".join(parts), probe(scores)
 
 
 def prediction_note(analysis: Analysis) -> tuple[str, str]:
@@ -325,26 +346,3 @@ def pinned_guess(analysis: Analysis, destination: int | None) -> str:
     verdict = "and so it goes on" if guess.id == follows.id else f"the text goes on with {spoken(follows.text)}"
     place = f"After {spoken(here.text)} ({destination})"
     return f"{place} the best guess is {spoken(guess.text)} with {percent(guess.probability)}; {verdict}."
-
-
-def model_line(model: ModelInfo) -> str:
-    """Name and size, as on the model button."""
-    layers = f"{model.layers} layer{'s' if model.layers != 1 else ''}"
-    return f"{model.title or model.name}   {layers} × {model.heads} head{'s' if model.heads != 1 else ''}"
-
-
-def model_facts(model: ModelInfo) -> str:
-    """What a person may want to know of a model, for a tooltip."""
-    facts = [
-        model.summary,
-        f"{model.parameters:,} parameters, width {model.d_model}, vocabulary {model.vocabulary:,}",
-        f"{model.positions} positions, context {model.context} tokens, licence {model.licence or 'not stated'}",
-    ]
-    return "\n".join(filter(None, facts))
-
-
-def status_line(what: str, done: int, total: int) -> str:
-    """A job on its way: “removing heads 3 of 8”."""
-    if not what:
-        return ""
-    return f"{what} {done} of {total} …" if total else f"{what} …"

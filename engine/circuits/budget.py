@@ -23,6 +23,11 @@ def set_limit(megabytes: int) -> None:
     _limit = megabytes * MEGABYTE
 
 
+def limit() -> int:
+    """Bytes."""
+    return _limit
+
+
 def portion(each: int, total: int) -> int:
     """How many of `total` items of `each` bytes may be worked on at a time: at least 1."""
     return max(1, min(total, _limit // max(1, each)))

@@ -29,15 +29,15 @@ class Capture:
         return x
 
 
-class CancelCheck:
-    """Stops the run between layers when `cancelled()` is true; `resid_pre` is seen once a layer."""
+class Pause:
+    """Calls `pause` between layers (`resid_pre` is seen once a layer): it may let others pass, or raise Cancelled."""
 
-    def __init__(self, cancelled: Callable[[], bool]) -> None:
-        self.cancelled = cancelled
+    def __init__(self, pause: Callable[[], None]) -> None:
+        self.pause = pause
 
     def __call__(self, name: str, x: Tensor) -> Tensor:
-        if name.endswith("resid_pre") and self.cancelled():
-            raise Cancelled
+        if name.endswith("resid_pre"):
+            self.pause()
         return x
 
 

@@ -1,18 +1,21 @@
 """Text to token ids and back, with every token shown as a person would read it.
 
 Wraps a `tokenizers` tokenizer held as JSON text, so that it can live inside a model file. Characters that span
-several tokens are joined: the first token carries the character, the others carry no text.
+several tokens are joined: the first token carries the character, the others carry no text. Byte-level pieces write
+every byte as a printable character; SentencePiece's write a space as ▁ and a byte without a piece as <0xF0>.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from functools import cached_property
 
 from tokenizers import Tokenizer as Backend
 
 BOS_TEXT = "⟨bos⟩"
+FEW = 100  # tokens that a message can list
+SPACE, BYTE = "▁", re.compile(r"<0x([0-9A-F]{2})>")
 
 
 class PromptError(ValueError):
@@ -35,9 +38,15 @@ class Tokenizer:
         # Text that spells a special token is text: only `encode` puts BOS into a prompt.
         self._backend.encode_special_tokens = True
 
+    @cached_property
+    def _ids(self) -> tuple[int, ...]:
+        """Every id that a token has, in order; a vocabulary may have gaps."""
+        return tuple(sorted(self._backend.get_vocab(with_added_tokens=True).values()))
+
     @property
     def size(self) -> int:
-        return self._backend.get_vocab_size(with_added_tokens=True)
+        """One more than the largest id: how long an embedding must be."""
+        return self._ids[-1] + 1 if self._ids else 0
 
     @cached_property
     def special(self) -> frozenset[int]:
@@ -48,7 +57,10 @@ class Tokenizer:
     @cached_property
     def ordinary(self) -> tuple[int, ...]:
         """Every id that stands for text, in order: what random probes are drawn from."""
-        return tuple(number for number in range(self.size) if number not in self.special)
+        if not self._sentence_pieces:
+            return tuple(number for number in self._ids if number not in self.special)
+        texts = ((number, self._backend.id_to_token(number) or "") for number in self._ids)
+        return tuple(number for number, text in texts if number not in self.special and not BYTE.fullmatch(text))
 
     def encode(self, text: str, bos: bool | None = None) -> list[int]:
         """Token ids of `text`; `bos` None does what the model's file says. Raises PromptError on unknown words.
@@ -65,12 +77,21 @@ class Tokenizer:
         return first + list(encoding.ids)
 
     def _unknown(self, word: str) -> str:
+        if len(self.ordinary) > FEW:
+            return f"this model does not know {word[:40]!r}: leave it out"
         known = " ".join(self._backend.id_to_token(number) or "" for number in self.ordinary)
         return f"this model does not know {word[:40]!r}; it reads only: {known}"
 
     def texts(self, ids: Sequence[int]) -> list[str]:
         """The text of every token, in order; together they spell the prompt. Bytes of no character show as ‹F0›."""
-        if not self._byte_level or all(self._is_whole(number) for number in ids):
+        texts = self._joined(ids)
+        first = next((place for place, number in enumerate(ids) if number not in self.special), None)
+        if self._prefixes_a_space and first is not None:
+            texts[first] = texts[first].removeprefix(" ")  # nobody typed it
+        return texts
+
+    def _joined(self, ids: Sequence[int]) -> list[str]:
+        if not self._spells_bytes or all(self._is_whole(number) for number in ids):
             return [self.token_text(number) for number in ids]
         texts, pending = [""] * len(ids), b""
         start = 0
@@ -94,7 +115,7 @@ class Tokenizer:
     def token_text(self, number: int) -> str:
         """One token by itself, as shown in a list of predictions."""
         if number not in self._shown:  # asked for every position of every run
-            plain = number in self.special or not self._byte_level
+            plain = number in self.special or not self._spells_bytes
             self._shown[number] = self._single(number) if plain else _readable(self._bytes(number))
         return self._shown[number]
 
@@ -108,14 +129,33 @@ class Tokenizer:
         return BOS_TEXT if number == self.bos else (self._backend.id_to_token(number) or f"‹{number}›")
 
     def _bytes(self, number: int) -> bytes:
-        return bytes(BYTE_OF_CHARACTER[character] for character in self._backend.id_to_token(number) or "")
+        text = self._backend.id_to_token(number) or ""
+        if not self._sentence_pieces:
+            return bytes(BYTE_OF_CHARACTER[character] for character in text)
+        byte = BYTE.fullmatch(text)
+        return bytes([int(byte[1], 16)]) if byte else text.replace(SPACE, " ").encode()
 
     @cached_property
-    def _byte_level(self) -> bool:
-        definition = json.loads(self.definition)
-        stages = [definition.get("pre_tokenizer") or {}, definition.get("decoder") or {}]
-        stages += stages[0].get("pretokenizers", []) + stages[1].get("decoders", [])
-        return any(stage.get("type") == "ByteLevel" for stage in stages)
+    def _spells_bytes(self) -> bool:
+        return self._sentence_pieces or self._has("type", "ByteLevel")
+
+    @cached_property
+    def _sentence_pieces(self) -> bool:
+        return self._has("type", "ByteFallback") or self._has("type", "Metaspace")
+
+    @cached_property
+    def _prefixes_a_space(self) -> bool:
+        first = self._has("prepend_scheme", "first") or self._has("prepend_scheme", "always")
+        return self._sentence_pieces and (first or self._has("prepend", SPACE))
+
+    def _has(self, field: str, value: str) -> bool:
+        """Whether a stage says so. The text is not parsed for it: inside a token, quotation marks would be escaped."""
+        return re.search(rf'"{field}":\s*"{value}"', self._stages) is not None
+
+    @cached_property
+    def _stages(self) -> str:
+        """The definition with ▁ as itself, however it was written."""
+        return self.definition.replace("\\u2581", SPACE)
 
 
 def _complete(text: bytes) -> bool:

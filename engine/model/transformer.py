@@ -136,7 +136,11 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, frame: Frame, name: str, tap: Tap) -> Tensor:
         x = tap(f"{name}.resid_pre", x)  # (B, T, d)
-        return self.finish(x, self.attention(self.norm_1(x, f"{name}.norm_1", tap), frame, name, tap), name, tap)
+        return self.finish(x, self.attend(x, frame, name, tap), name, tap)
+
+    def attend(self, x: Tensor, frame: Frame, name: str, tap: Tap) -> Tensor:
+        """What the layer's attention writes to the stream, from the stream before it; (B, T, d) both."""
+        return self.attention(self.norm_1(x, f"{name}.norm_1", tap), frame, name, tap)
 
     def finish(self, x: Tensor, attended: Tensor, name: str, tap: Tap = untapped) -> Tensor:
         """From the stream before the layer and what its attention writes, (B, T, d) each, to the stream after it."""
@@ -192,9 +196,13 @@ class Transformer(nn.Module):
 
     def resume(self, x: Tensor, frame: Frame, first: int, tap: Tap = untapped) -> Tensor:
         """The stream before layer `first` (B, T, d) to the normed final stream: a sweep re-uses the layers below."""
-        for number in range(first, self.config.layers):
+        return self.norm_final(self.through(x, frame, range(first, self.config.layers), tap), "final", tap)
+
+    def through(self, x: Tensor, frame: Frame, layers: range, tap: Tap = untapped) -> Tensor:
+        """The stream before the first of `layers` (B, T, d) to the stream after the last of them."""
+        for number in layers:
             x = self.layers[number](x, frame, str(number), tap)
-        return self.norm_final(x, "final", tap)
+        return x
 
     def forward(self, tokens: Tensor, tap: Tap = untapped) -> Tensor:
         return tap("logits", self.residual(tokens, tap) @ self.unembedding)  # (B, T, V)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model.config import ModelConfig
-from engine.work.results import Analysis, HeadScores, ModelInfo
+from engine.work.results import Analysis, Comparison, HeadScores, ModelInfo
 
 if TYPE_CHECKING:  # `models` must answer without loading torch
     from torch import Tensor
@@ -189,6 +189,35 @@ def causes(found: Causes) -> dict[str, Any]:
                 "n": outcome.n,
             }
             for outcome in found.outcomes
+        ],
+    }
+
+
+def comparison(found: Comparison) -> dict[str, Any]:
+    """What changes from one prompt to the other: tokens, predictions, and how far every head moves its attention."""
+    ids = dict.fromkeys(guess.id for side in (found.first, found.second) for guess in side.predictions)
+    texts = {guess.id: guess.text for side in (found.first, found.second) for guess in side.predictions}
+    return {
+        "corrupt": run(found.second),
+        "aligned": [list(pair) for pair in found.aligned],
+        "chances": [
+            {
+                "id": each,
+                "text": texts[each],
+                "first": found.first.chance_of(each),
+                "second": found.second.chance_of(each),
+            }
+            for each in ids
+        ],
+        "heads": [
+            {
+                "layer": first.layer,
+                "head": first.head,
+                "moved": number(float(found.moved[first.layer, first.head])),
+                "first": asdict(first),
+                "second": asdict(second),
+            }
+            for first, second in zip(found.first_scores, found.second_scores, strict=True)
         ],
     }
 

@@ -50,8 +50,8 @@ class RecentRuns:
 
 
 def array_bytes(answer: Any) -> int:
-    """Bytes of the arrays in the fields of a result; all else is small beside them."""
+    """Bytes of the arrays in the fields of a result, and of results inside it; all else is small beside them."""
     if not is_dataclass(answer):
         return 0
     values = (getattr(answer, field.name) for field in fields(answer))
-    return sum(value.nbytes for value in values if isinstance(value, np.ndarray))
+    return sum(value.nbytes if isinstance(value, np.ndarray) else array_bytes(value) for value in values)

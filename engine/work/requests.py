@@ -82,18 +82,31 @@ class ObserveBehaviour:
 
 
 @dataclass(frozen=True)
+class Compare:
+    """Two prompts side by side, such as a clean and a corrupt one. Answer: `Comparison`."""
+
+    prompt: Prompt
+    other: Prompt
+    interventions: tuple[Intervention, ...] = ()
+    lane: Lane = "run"
+
+
+@dataclass(frozen=True)
 class ScoreHeads:
     """Role scores of every head on random repeats, with control, copying and removal. Answer: `RoleScores`.
 
-    `bos` None puts the beginning-of-sequence token first wherever the model has one: heads rest there.
+    `bos` None puts the beginning-of-sequence token first wherever the model has one: heads rest there. `removals` is
+    how many heads are removed to see what that costs, those first that attend most to a follower or to the token
+    before; None: all of a small model, some of a large one.
     """
 
     length: int = 40
     samples: int = 8
     seed: int = 0
     bos: bool | None = None
+    removals: int | None = None
     interventions: tuple[Intervention, ...] = ()
     lane: Lane = "sweep"
 
 
-Request = LoadModel | Analyze | ExamineHead | ObserveBehaviour | ScoreHeads
+Request = LoadModel | Analyze | ExamineHead | Compare | ObserveBehaviour | ScoreHeads

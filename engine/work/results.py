@@ -55,8 +55,10 @@ class MatcherGuess:
 class Analysis:
     """One run of one prompt.
 
-    patterns (L, H, T, T) float16, destination rows and source columns, softmax over sources.
+    patterns (L, H, T, T) float16, destination rows and source columns, softmax over sources; None where the memory
+    budget has no room for them: `HeadDetail` has those of one head.
     losses (T) nats for the token at each position given those before; NaN at position 0.
+    log_chances (V) float32: the log-probability of every token as the next one.
     position_predictions: for every position the most probable next token.
     thumbnails (L, H, S, S) uint8, attention 0-1 as 0-255 with gamma 0.7, max-pooled when S < T;
     thumbnails_without_first: the same with source 0 left out.
@@ -67,15 +69,20 @@ class Analysis:
     prompt: Prompt
     tokens: tuple[Token, ...]
     losses: NDArray[np.float32]
+    log_chances: NDArray[np.float32]
     predictions: tuple[Prediction, ...]
     position_predictions: tuple[Prediction, ...]
     matcher: tuple[MatcherGuess, ...]
-    patterns: NDArray[np.float16]
+    patterns: NDArray[np.float16] | None
     thumbnails: NDArray[np.uint8]
     thumbnails_without_first: NDArray[np.uint8]
     stripe: NDArray[np.bool_]
     interventions: tuple[Intervention, ...] = ()
     notice: str | None = None
+
+    def chance_of(self, token: int) -> float:
+        """The probability of this token as the next one."""
+        return float(np.exp(self.log_chances[token]))
 
     @property
     def ablated(self) -> tuple[HeadRef, ...]:
@@ -93,6 +100,41 @@ class HeadDetail:
     prompt: Prompt
     pattern: NDArray[np.float32]
     scores: NDArray[np.float32]
+    interventions: tuple[Intervention, ...] = ()
+
+    def belongs_to(self, analysis: Analysis) -> bool:
+        """Whether it is of the same run."""
+        return (self.prompt, self.interventions) == (analysis.prompt, analysis.interventions)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two prompts in one model.
+
+    aligned: (position in the first, position in the second) of tokens that stand for one another.
+    moved (L, H) float64: how much of its attention a head moves, total variation distance, mean over the aligned
+    destinations from the first change on; NaN where there is none.
+    thumbnails (L, H, S, S) uint8: first minus second, 128 no difference, gamma 0.7 either way, the largest of a block.
+    first_scores, second_scores: every head on either prompt, of its own eligible rows.
+    """
+
+    first: Analysis
+    second: Analysis
+    aligned: tuple[tuple[int, int], ...]
+    moved: NDArray[np.float64]
+    thumbnails: NDArray[np.uint8]
+    first_scores: tuple[HeadScores, ...]
+    second_scores: tuple[HeadScores, ...]
+
+    def difference(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float32]:
+        """A head's patterns (T, T) on the first and on the second prompt to their difference, (T, T) of the first.
+
+        NaN where a destination or a source has no partner.
+        """
+        result = np.full(first.shape, np.nan, dtype=np.float32)
+        ours, theirs = np.array(self.aligned, dtype=np.intp).reshape(-1, 2).T
+        result[np.ix_(ours, ours)] = first[np.ix_(ours, ours)].astype(np.float32) - second[np.ix_(theirs, theirs)]
+        return result
 
 
 @dataclass(frozen=True)
@@ -193,7 +235,7 @@ class Progress:
     partial: Any = None
 
 
-Answer = ModelInfo | Analysis | HeadDetail | Behaviour | RoleScores
+Answer = ModelInfo | Analysis | HeadDetail | Comparison | Behaviour | RoleScores
 
 
 @dataclass(frozen=True)

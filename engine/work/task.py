@@ -16,4 +16,4 @@ class Task:
         """Say how far the job is, with what is known so far."""
 
     def yield_point(self) -> None:
-        """Called between chunks: more urgent requests are served here. Raises taps.Cancelled when cancelled."""
+        """Called between chunks and layers: more urgent requests pass here. Raises taps.Cancelled when cancelled."""

@@ -11,7 +11,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QToolButton, QWidget
 
 from engine.model.config import HeadRef
-from engine.work.results import Analysis, HeadScores
+from engine.work.results import HeadScores
 from gui.export import Table
 from gui.roles import role_of
 from gui.state import ExplorerState, Findings, Hover, Selection, changed
@@ -53,7 +53,9 @@ class HeadPanel(PanelFrame):
         analysis, head = self._state.findings.analysis, self._state.shown_head
         if analysis is None or head is None:
             return Table("head", ("destination",), [])
-        values, kind = self._values(analysis, head)
+        values, kind = self._values(head)
+        if values is None:
+            return Table(f"head {head}", ("destination",), [])
         texts = [token.text for token in analysis.tokens]
         rows = [(texts[row], *(_cell(value) for value in values[row])) for row in range(len(texts))]
         return Table(f"head {head}: {kind}", ("destination", *texts), rows)
@@ -82,7 +84,7 @@ class HeadPanel(PanelFrame):
 
     @Slot(object, object)
     def _on_found(self, new: Findings, old: Findings) -> None:
-        if changed(new, old, "analysis", "detail", "behaviour", "scores"):
+        if changed(new, old, "analysis", "detail", "behaviour", "scores", "comparison", "other_detail"):
             self._show()
         if changed(new, old, "analysis"):
             self._show_stripe()
@@ -95,8 +97,12 @@ class HeadPanel(PanelFrame):
         analysis, head = self._state.findings.analysis, self._state.shown_head
         if analysis is None or head is None:
             return
-        values, kind = self._values(analysis, head)
-        key: Shown = (id(analysis), head, kind, self._state.selection.hide_first, id(self._state.findings.detail))
+        values, kind = self._values(head)
+        if values is None:
+            return  # the head before stays in sight for the moment that this one takes
+        found = self._state.findings
+        runs = (id(analysis), id(found.detail), id(found.comparison), id(found.other_detail))
+        key: Shown = (*runs, head, kind, self._state.selection.hide_first)
         if key != self._shown:
             self._shown = key
             self.view.set_values(values, kind, analysis.tokens)
@@ -105,14 +111,19 @@ class HeadPanel(PanelFrame):
         self.view.set_hovered_token(hover.token if hover.source is None else None)
         self._name(head)
 
-    def _values(self, analysis: Analysis, head: HeadRef) -> tuple[NDArray[Any], Any]:
-        """(T, T) and what it is; raw scores appear once they have been computed for this head."""
+    def _values(self, head: HeadRef) -> tuple[NDArray[Any] | None, Any]:
+        """(T, T) and what it is; raw scores appear once they have been computed for this head. None: not yet known."""
         hide = self._state.selection.hide_first
-        detail = self._state.findings.detail
-        ready = detail is not None and detail.head == head and len(detail.scores) == len(analysis.tokens)
-        if self._state.selection.raw_scores and detail is not None and ready:
+        if self._state.findings.fitting_comparison is not None:
+            gap = self._state.findings.difference_of(head)
+            return (gap if gap is None or not hide else _without_first(gap, np.nan)), "difference"
+        detail = self._state.findings.fitting_detail
+        if self._state.selection.raw_scores and detail is not None and detail.head == head:
             return (_without_first(detail.scores, np.nan) if hide else detail.scores), "score"
-        pattern = analysis.patterns[head.layer, head.head].astype(np.float32)
+        pattern = self._state.findings.pattern_of(head)
+        if pattern is None:
+            return None, "attention"
+        pattern = pattern.astype(np.float32)
         return (_without_first(pattern, 0.0) if hide else pattern), "attention"
 
     def _show_stripe(self) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
 from engine.model.config import HeadRef
-from engine.work.results import HeadScores, RoleScores
+from engine.work.results import Comparison, HeadScores, RoleScores
+from gui.choice_menu import Choice, ChoiceMenu
 from gui.export import Cell, Table
 from gui.roles import telling_score
 from gui.state import ExplorerState, Findings, Hover, Selection, changed
 from gui.theme import Theme
 from gui.widgets.atlas_view import AtlasView, Badge
 from gui.widgets.panel_frame import PanelFrame
-from gui.wording import badge_tooltip
+from gui.wording import badge_tooltip, moved_tooltip
+
+NOT_KEPT = "attention of every head: not kept, as the prompt is too long for the memory budget; save a head instead"
+DIFFERENCE_TIP = "For every cell the attention on prompt A minus that on prompt B; empty where they agree."
+NOTABLE_MOVE = 0.2
+FEW_LAYERS, BLOCK = 6, 5  # where there are more, the grid can be cut down to some of them
 
 
 class HeadsPanel(PanelFrame):
@@ -24,6 +31,9 @@ class HeadsPanel(PanelFrame):
         self.view = AtlasView()
         super().__init__("Attention heads", self.view, parent)
         self._state = state
+        self._layers = ChoiceMenu("Layers", self)
+        self._layers.chosen.connect(self._choose_layers)
+        self._layers_button = QToolButton(self)
         self.view.headHovered.connect(self._point)
         self.view.headClicked.connect(state.toggle_head)
         state.selected.connect(self._on_selected)
@@ -36,10 +46,14 @@ class HeadsPanel(PanelFrame):
             button = QToolButton(self)
             button.setDefaultAction(action)
             self.add_control(button)
-        button = QToolButton(self)
-        button.setText("Sort ▾")
-        button.setToolTip("In which order the heads stand.")
-        button.setMenu(sort)
+        self._add_menu(QToolButton(self), "Sort ▾", sort, "In which order the heads stand.")
+        self._add_menu(self._layers_button, "Layers ▾", self._layers, "Which layers the grid shows.")
+        self._layers_button.hide()
+
+    def _add_menu(self, button: QToolButton, text: str, menu: QMenu, tip: str) -> None:
+        button.setText(text)
+        button.setToolTip(tip)
+        button.setMenu(menu)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.add_control(button)
 
@@ -52,6 +66,8 @@ class HeadsPanel(PanelFrame):
         analysis = self._state.findings.analysis
         if analysis is None:
             return Table("attention of every head", ("head", "destination"), [])
+        if analysis.patterns is None:
+            return Table(NOT_KEPT, ("head", "destination"), [])
         texts = [token.text for token in analysis.tokens]
         rows: list[tuple[Cell, ...]] = [
             (f"{layer}.{head}", texts[row], *(float(v) for v in analysis.patterns[layer, head, row]))
@@ -73,6 +89,8 @@ class HeadsPanel(PanelFrame):
             self._show_stripe()
         if changed(new, old, "order"):
             self._sort()
+        if changed(new, old, "layers"):
+            self._show_layers()
         if changed(new, old, "ablated"):
             self.view.set_removed(frozenset(new.ablated))
         self._mark()
@@ -83,9 +101,14 @@ class HeadsPanel(PanelFrame):
             self._show_patterns()
             self._show_stripe()
             if new.analysis is not None and (old.analysis is None or new.analysis.model != old.analysis.model):
-                self._show_scores()  # the view forgets badges and order with the shape of the old model
+                self._show_scores()  # the view forgets badges, order and layers with the shape of the old model
+                self._show_layers()
         if changed(new, old, "scores", "model"):
             self._show_scores()
+        if changed(new, old, "comparison"):
+            self._show_patterns()
+            self._show_scores()
+            self._show_stripe()
         if changed(new, old, "analysis", "scores", "behaviour"):
             self.view.set_removed(frozenset(self._state.selection.ablated))
             self._mark()
@@ -96,14 +119,41 @@ class HeadsPanel(PanelFrame):
         self._mark()
 
     def _show_patterns(self) -> None:
-        analysis = self._state.findings.analysis
-        if analysis is not None:
+        analysis, compared = self._state.findings.analysis, self._state.findings.fitting_comparison
+        self.set_title("Attention heads" if compared is None else "Attention heads: A minus B")
+        self.set_note("" if compared is None else "orange: more in A, blue: more in B", DIFFERENCE_TIP)
+        if compared is not None:
+            self.view.set_thumbnails(compared.thumbnails, signed=True)
+        elif analysis is not None:
             hide = self._state.selection.hide_first
             self.view.set_thumbnails(analysis.thumbnails_without_first if hide else analysis.thumbnails)
 
     def _show_scores(self) -> None:
-        self.view.set_badges(badges(self._state.findings.fitting_scores))
+        compared = self._state.findings.fitting_comparison
+        own = badges(self._state.findings.fitting_scores)
+        self.view.set_badges(own if compared is None else changes(compared))
         self._sort()
+
+    def _show_layers(self) -> None:
+        """The grid cut down to the chosen layers; where there are few layers there is nothing to choose."""
+        analysis, chosen = self._state.findings.analysis, self._state.selection.layers
+        count = analysis.model.layers if analysis is not None else 0
+        self._layers_button.setVisible(count > FEW_LAYERS)
+        self._layers_button.setText("Layers ▾" if chosen is None else f"Layers {chosen[0]} to {chosen[1]} ▾")
+        blocks = [(first, min(first + BLOCK, count) - 1) for first in range(0, count, BLOCK)]
+        self._layers.set_choices(
+            [Choice("", "All layers", current=chosen is None)]
+            + [
+                Choice(f"{low} {high}", f"Layers {low} to {high}", current=(low, high) == chosen)
+                for low, high in blocks
+            ]
+        )
+        self.view.set_layers(None if chosen is None else range(chosen[0], chosen[1] + 1))
+
+    @Slot(str)
+    def _choose_layers(self, key: str) -> None:
+        bounds = [int(number) for number in key.split()]
+        self._state.select(layers=(bounds[0], bounds[1]) if bounds else None)
 
     def _show_stripe(self) -> None:
         analysis = self._state.findings.analysis
@@ -111,7 +161,12 @@ class HeadsPanel(PanelFrame):
         self.view.set_stripe(analysis.stripe if shown and analysis is not None else None)
 
     def _sort(self) -> None:
+        compared = self._state.findings.fitting_comparison
         scores, order = self._state.findings.fitting_scores, self._state.selection.order
+        if compared is not None and order != "layer":
+            found = {row.ref: float(compared.moved[row.layer, row.head]) for row in compared.first_scores}
+            self.view.set_order(sorted(found, key=lambda head: -np.nan_to_num(found[head], nan=-1.0)))
+            return
         if scores is None or order == "layer":
             self.view.set_order(None)
             return
@@ -133,6 +188,16 @@ def _by_induction(row: HeadScores) -> float:
 
 def _by_previous(row: HeadScores) -> float:
     return row.previous_token if row.previous_token is not None else -1.0
+
+
+def changes(compared: Comparison) -> dict[HeadRef, Badge]:
+    """How far each head moves its attention; what moves much is in the colour of what was done to the prompt."""
+    found = {}
+    for row in compared.first_scores:
+        moved = float(compared.moved[row.layer, row.head])
+        text = f"Δ {moved:.2f}" if np.isfinite(moved) else ""
+        found[row.ref] = Badge(text, "accent" if moved >= NOTABLE_MOVE else "none", moved_tooltip(moved))
+    return found
 
 
 def badges(scores: RoleScores | None) -> dict[HeadRef, Badge]:

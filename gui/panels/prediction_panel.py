@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
@@ -14,7 +16,7 @@ from gui.theme import SECONDARY, Role, Theme, ui_font
 from gui.widgets.bar_list import BarList, BarRow
 from gui.widgets.panel_frame import PanelFrame
 from gui.widgets.token_text import spoken, visible
-from gui.wording import NOT_MEASURED, matcher_sentence, pinned_guess, prediction_note
+from gui.wording import matcher_sentence, pinned_guess, prediction_note
 
 
 class PredictionPanel(PanelFrame):
@@ -25,7 +27,7 @@ class PredictionPanel(PanelFrame):
         self.bars = BarList(body)
         super().__init__("Next token", body, parent)
         self._state = state
-        self._legend = QLabel("Thin bars: with every head in place.", body)
+        self._legend = QLabel(body)
         self._matcher, self._pinned = QLabel(body), QLabel(body)
         self._labels = (self._legend, self._matcher, self._pinned)
         for label in self._labels:
@@ -55,12 +57,14 @@ class PredictionPanel(PanelFrame):
     def numbers(self) -> Table:
         """The ten best, and with every head in place where heads are removed."""
         found = self._state.findings
-        header = ("token", "id", "probability", "logit", "probability with every head")
+        header: tuple[str, ...] = ("token", "id", "probability", "logit")
         if found.analysis is None:
             return Table("next token", header, [])
-        before = before_of(found.analysis, found.baseline)
+        beside = beside_of(found)
+        header += () if beside is None else (f"probability {beside.words}",)
         rows = [
-            (row.text, row.id, row.probability, row.logit, before.get(row.id)) for row in found.analysis.predictions
+            (row.text, row.id, row.probability, row.logit, *(() if beside is None else (beside.run.chance_of(row.id),)))
+            for row in found.analysis.predictions
         ]
         return Table("next token", header, rows)
 
@@ -74,10 +78,11 @@ class PredictionPanel(PanelFrame):
 
     @Slot(object, object)
     def _on_found(self, new: Findings, old: Findings) -> None:
-        if changed(new, old, "analysis", "baseline") and new.analysis is not None:
-            analysis = new.analysis
-            self.bars.set_rows(bar_rows(analysis, new.baseline), full=1.0)
-            self._legend.setVisible(bool(analysis.ablated))
+        if changed(new, old, "analysis", "baseline", "comparison") and new.analysis is not None:
+            analysis, beside = new.analysis, beside_of(new)
+            self.bars.set_rows(bar_rows(analysis, beside), full=1.0)
+            self._legend.setText("" if beside is None else f"Thin bars: {beside.words}.")
+            self._legend.setVisible(beside is not None)
             self.set_note(*prediction_note(analysis))
             guess = matcher_sentence(analysis.matcher, analysis.tokens[-1]) if analysis.tokens else ""
             self._matcher.setText(f"A literal matcher would guess {guess}.")
@@ -90,33 +95,42 @@ class PredictionPanel(PanelFrame):
         self._pinned.setVisible(bool(text))
 
 
-def before_of(analysis: Analysis, baseline: Analysis | None) -> dict[int, float]:
-    """Chances with every head in place, by token id; empty while nothing is removed."""
-    if baseline is None or not analysis.ablated:
-        return {}
-    return {row.id: row.probability for row in baseline.predictions}
+@dataclass(frozen=True)
+class Beside:
+    """Another run, whose chances stand beside those of the run in sight; `words` say what it is."""
+
+    run: Analysis
+    words: str
 
 
-def bar_rows(analysis: Analysis, baseline: Analysis | None) -> list[BarRow]:
+def beside_of(found: Findings) -> Beside | None:
+    """The other prompt while two are compared, else the same prompt with every head while some are removed."""
+    if found.fitting_comparison is not None:
+        return Beside(found.fitting_comparison.second, "on prompt B")
+    if found.analysis is not None and found.analysis.ablated and found.baseline is not None:
+        return Beside(found.baseline, "with every head in place")
+    return None
+
+
+def bar_rows(analysis: Analysis, beside: Beside | None) -> list[BarRow]:
     """The ten best; what the matcher would guess is in the induction colour.
 
-    While heads are removed each row shows its chance before, and the former best guess stays in sight as a last row.
+    Beside another run each row shows its chance there too, and the best guess there stays in sight as a last row.
     """
-    before = before_of(analysis, baseline)
-    rows = [_bar(row, analysis, row.probability, percent(row.probability), before) for row in analysis.predictions]
-    former = baseline.predictions[0] if before and baseline is not None else None
-    if former is not None and former.id not in {row.id for row in analysis.predictions}:
-        most = analysis.predictions[-1].probability
-        rows.append(_bar(former, analysis, 0.0, f"≤ {percent(most)}", before))
-    return rows
+    shown = list(analysis.predictions)
+    if beside is not None and beside.run.predictions[0].id not in {row.id for row in shown}:
+        best = beside.run.predictions[0]
+        shown.append(replace(best, probability=analysis.chance_of(best.id)))
+    return [_bar(row, analysis, beside) for row in shown]
 
 
-def _bar(row: Prediction, analysis: Analysis, value: float, text: str, before: dict[int, float]) -> BarRow:
-    was = before.get(row.id)
+def _bar(row: Prediction, analysis: Analysis, beside: Beside | None) -> BarRow:
+    text = percent(row.probability)
+    there = None if beside is None else beside.run.chance_of(row.id)
     tip = f"{spoken(row.text)} (id {row.id}): chance {text}"
-    if before:
-        tip += f"; with every head in place {percent(was) if was is not None else NOT_MEASURED}"
-    tip += ". Click to write it at the end of the prompt." if value else "."
+    if beside is not None and there is not None:
+        tip += f"; {beside.words} {percent(there)}"
+    tip += ". Click to write it at the end of the prompt." if row in analysis.predictions else "."
     matched = row.id in {guess.id for guess in analysis.matcher}
     role: Role = "induction" if matched else "none"
-    return BarRow(visible(row.text), value, text, was, role, matched, tip)
+    return BarRow(visible(row.text), row.probability, text, there, role, matched, tip)

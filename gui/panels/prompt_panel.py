@@ -9,13 +9,14 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from engine.work.requests import Prompt
+from engine.work.results import Comparison
 from gui.actions import Actions
 from gui.export import Table
 from gui.state import ExplorerState, Findings, Hover, Selection, changed
 from gui.theme import SECONDARY, Theme, ui_font
 from gui.widgets.prompt_edit import PromptEdit
 from gui.widgets.token_strip import TokenStrip
-from gui.wording import prompt_note
+from gui.wording import comparison_note, prompt_note
 
 PLACEHOLDER = "Type a text in which something repeats"
 
@@ -27,6 +28,11 @@ class PromptPanel(QWidget):
         super().__init__(parent)
         self._state, self._actions = state, actions
         self.edit, self.strip = PromptEdit(self), TokenStrip(self)
+        self.other, self.other_strip = PromptEdit(self), TokenStrip(self)
+        self.other.setToolTip("Another prompt to compare with; panels show A minus B.")
+        self.other.setAccessibleName("Prompt B")
+        self.other_strip.setAccessibleName("Tokens of prompt B")
+        self._letters = [QLabel("A", self), QLabel("B", self)]
         self.edit.setToolTip("What the model reads; everything below follows the typing.")
         self._note = QLabel(self)
         self._note.setWordWrap(False)
@@ -34,17 +40,26 @@ class PromptPanel(QWidget):
         self._marks: tuple[int | None, ...] | None = None
         self._row = QHBoxLayout()
         self._row.addWidget(self.edit, 1)
+        self._row.insertWidget(0, self._letters[0])
+        self._other_row = QHBoxLayout()
+        self._other_row.addWidget(self._letters[1])
+        self._other_row.addWidget(self.other, 1)
         self._column = QVBoxLayout(self)
         self._column.addLayout(self._row)
         self._column.addWidget(self.strip)
+        self._column.addLayout(self._other_row)
+        self._column.addWidget(self.other_strip)
         self._column.addWidget(self._note)
+        self._show_other(None)
         self._connect()
 
     def _connect(self) -> None:
         self.edit.promptChanged.connect(self._actions.type_prompt)
+        self.other.promptChanged.connect(self._actions.type_other)
         self.edit.acceptPrediction.connect(self._actions.accept_prediction)
-        self.edit.pasteCut.connect(self._tell_cut)
-        self.edit.pasteCleaned.connect(self._tell_cleaned)
+        for edit in (self.edit, self.other):
+            edit.pasteCut.connect(self._tell_cut)
+            edit.pasteCleaned.connect(self._tell_cleaned)
         self.strip.hovered.connect(self._point)
         self.strip.clicked.connect(self._state.toggle_token)
         self.strip.predictionAccepted.connect(self._actions.accept_prediction)
@@ -68,8 +83,12 @@ class PromptPanel(QWidget):
             self._row.addWidget(button)
 
     def apply_theme(self, theme: Theme) -> None:
-        self.edit.set_theme(theme)
-        self.strip.set_theme(theme)
+        for widget in (self.edit, self.strip, self.other, self.other_strip):
+            widget.set_theme(theme)
+        for letter in self._letters:
+            letter.setFont(ui_font(theme.px(SECONDARY), 650))
+            letter.setStyleSheet(f"color: {theme.subtle}")
+            letter.setFixedWidth(theme.px(12))
         self._note.setFont(ui_font(theme.px(SECONDARY)))
         self._note.setStyleSheet(f"color: {theme.subtle}")
         for button in self._buttons:
@@ -101,6 +120,8 @@ class PromptPanel(QWidget):
     def _on_selected(self, new: Selection, old: Selection) -> None:
         if changed(new, old, "prompt"):
             self._show_prompt(new.prompt)
+        if changed(new, old, "other"):
+            self._show_other(new.other)
         self._mark()
         self._describe()
 
@@ -112,6 +133,8 @@ class PromptPanel(QWidget):
             self._follow_typing()
         if changed(new, old, "analysis", "baseline"):
             self._show_prediction(new)
+        if changed(new, old, "analysis", "comparison"):
+            self._show_comparison(new.fitting_comparison)
         if changed(new, old, "analysis", "behaviour", "scores"):
             self._mark()
         self._describe()
@@ -132,6 +155,25 @@ class PromptPanel(QWidget):
             self.edit.append(prompt.text[len(shown) :])
         elif shown != prompt.text:
             self.edit.set_prompt(prompt.text)
+
+    def _show_other(self, text: str | None) -> None:
+        """The line and the tokens of prompt B, while there is one."""
+        for widget in (*self._letters, self.other, self.other_strip):
+            widget.setVisible(text is not None)
+        if text is None:
+            self.other_strip.set_tokens((), None)
+        elif text != self.other.prompt():
+            self.other.set_prompt(text)
+
+    def _show_comparison(self, compared: Comparison | None) -> None:
+        if compared is None:
+            self.strip.set_apart(frozenset())
+            return
+        first, second = compared.first.tokens, compared.second.tokens
+        alike = [(a, b) for a, b in compared.aligned if first[a].id == second[b].id]
+        self.other_strip.set_tokens(second, compared.second.losses)
+        self.strip.set_apart(frozenset(range(len(first))) - {a for a, _ in alike})
+        self.other_strip.set_apart(frozenset(range(len(second))) - {b for _, b in alike})
 
     def _show_prediction(self, found: Findings) -> None:
         analysis = found.analysis
@@ -156,7 +198,10 @@ class PromptPanel(QWidget):
 
     def _describe(self) -> None:
         found = self._state.findings
-        self._note.setText(prompt_note(self._state.selection.prompt, found.analysis, found.problem))
+        note = prompt_note(self._state.selection.prompt, found.analysis, found.problem)
+        if self._state.selection.other is not None and found.problem is None:
+            note = comparison_note(found.fitting_comparison, found.other_problem)
+        self._note.setText(note)
         self._note.setToolTip(self._note.text())
 
     @Slot(int)

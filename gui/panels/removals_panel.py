@@ -25,28 +25,17 @@ MOST = 5  # entries, the whole model among them: the window must not grow with t
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run: the chance of what the whole model held most likely, and the mean surprise of the prompt in nats.
-
-    `chance` is at most that when the token is no longer among the ten best (`exact` False).
-    """
+    """One run: the chance of what the whole model held most likely, and the mean surprise of the prompt in nats."""
 
     ablated: tuple[HeadRef, ...]
     chance: float
-    exact: bool
     loss: float | None
 
     @classmethod
     def of(cls, analysis: Analysis, best: int) -> Outcome:
-        found = next((row.probability for row in analysis.predictions if row.id == best), None)
         measured = analysis.losses[np.isfinite(analysis.losses)]
         loss = float(measured.mean()) if len(measured) else None
-        return cls(
-            analysis.ablated, analysis.predictions[-1].probability if found is None else found, found is not None, loss
-        )
-
-    @property
-    def text(self) -> str:
-        return percent(self.chance) if self.exact else f"≤ {percent(self.chance)}"
+        return cls(analysis.ablated, analysis.chance_of(best), loss)
 
 
 class RemovalsPanel(PanelFrame):
@@ -78,13 +67,10 @@ class RemovalsPanel(PanelFrame):
         self._invitation.setStyleSheet(f"color: {theme.subtle}")
 
     def numbers(self) -> Table:
-        """Every entry of the log; a chance that is only known to be at most a value has no number."""
+        """Every entry of the log."""
         best = self._whole.predictions[0].text if self._whole is not None else ""
         header = ("removed heads", f"probability of {best}", "mean loss (nats)")
-        rows = [
-            (" ".join(map(str, entry.ablated)), entry.chance if entry.exact else None, entry.loss)
-            for entry in self._log
-        ]
+        rows = [(" ".join(map(str, entry.ablated)), entry.chance, entry.loss) for entry in self._log]
         return Table("removals", header, rows)
 
     @Slot(object, object)
@@ -110,11 +96,11 @@ class RemovalsPanel(PanelFrame):
         self.set_note(f"chance of {best}" if len(self._log) > 1 else "")
 
     def _row(self, entry: Outcome, best: str, current: tuple[HeadRef, ...]) -> BarRow:
-        tip = removal_tip(entry.ablated, best, entry.text, entry.loss)
+        chance = percent(entry.chance)
+        tip = removal_tip(entry.ablated, best, chance, entry.loss)
         shown = entry.ablated == current
-        value = entry.chance if entry.exact else 0.0
         role: Role = "negative" if entry.ablated and shown else "none"
-        return BarRow(removal_label(entry.ablated), value, entry.text, None, role, shown, tip)
+        return BarRow(removal_label(entry.ablated), entry.chance, chance, None, role, shown, tip)
 
     @Slot(int)
     def _go_back_to(self, index: int) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QLineEdit, QWidget
 
+from engine.work.results import Comparison
 from gui.export import Table
 from gui.state import ExplorerState, Findings, Selection, changed
 from gui.theme import Theme
 from gui.widgets.panel_frame import PanelFrame
+from gui.widgets.score_model import HeadChange
 from gui.widgets.score_table import ScoreTable
-from gui.wording import chance_of, probe, roles_note
+from gui.wording import chance_of, probe, roles_notes
+
+ON_PROMPTS = "on prompts A and B"
 
 
 class RolesPanel(PanelFrame):
@@ -38,7 +44,9 @@ class RolesPanel(PanelFrame):
 
     def numbers(self) -> Table:
         """The table as shown, in full precision."""
-        scores = self._state.findings.scores
+        scores, compared = self._state.findings.scores, self._state.findings.fitting_comparison
+        if compared is not None:
+            return _table_of(changes_of(compared))
         header = (
             "head",
             "previous_token",
@@ -63,16 +71,44 @@ class RolesPanel(PanelFrame):
 
     @Slot(object, object)
     def _on_found(self, new: Findings, old: Findings) -> None:
-        if changed(new, old, "scores", "model"):
-            scores = new.scores
-            if scores is None:
-                self.table.set_scores((), None, "")
-            else:
-                self.table.set_scores(scores.heads, chance_of(scores), probe(scores))
-        if changed(new, old, "scores", "model", "status"):
-            self.set_note(roles_note(new.scores), probe(new.scores) if new.scores is not None else "")
+        if changed(new, old, "scores", "model", "comparison"):
+            self._show(new)
+        if changed(new, old, "scores", "model", "status", "comparison"):
+            compared = new.fitting_comparison is not None
+            self.set_title("Roles" if not compared else "Changes")
+            self.set_note(*((ON_PROMPTS, ON_PROMPTS) if compared else roles_notes(new.scores)))
         if changed(new, old, "scores", "analysis", "behaviour"):
             self._mark()
 
+    def _show(self, found: Findings) -> None:
+        scores, compared = found.scores, found.fitting_comparison
+        if compared is not None:
+            self.table.set_changes(changes_of(compared), ON_PROMPTS)
+        elif scores is not None:
+            self.table.set_scores(scores.heads, chance_of(scores), probe(scores))
+        else:
+            self.table.set_scores((), None, "")
+
     def _mark(self) -> None:
         self.table.set_selected(self._state.held_head)
+
+
+def changes_of(compared: Comparison) -> tuple[HeadChange, ...]:
+    """A row for every head on the two prompts."""
+
+    def moved(layer: int, head: int) -> float | None:
+        value = float(compared.moved[layer, head])
+        return value if math.isfinite(value) else None
+
+    pairs = zip(compared.first_scores, compared.second_scores, strict=True)
+    return tuple(HeadChange(first, second, moved(first.layer, first.head)) for first, second in pairs)
+
+
+def _table_of(changes: tuple[HeadChange, ...]) -> Table:
+    names = ("previous_token", "duplicate_token", "induction", "chance", "n_rows")
+    header = ("head", "moved", *(f"{name} {side}" for name in names for side in "AB"))
+    rows = [
+        (str(row.ref), row.moved, *(getattr(side, name) for name in names for side in (row.first, row.second)))
+        for row in changes
+    ]
+    return Table("changes from prompt A to prompt B", header, rows)

@@ -24,9 +24,9 @@ class Badge:
 
 @dataclass(frozen=True)
 class AtlasLayout:
-    """Cards in a grid: by layer (layer 0 at the bottom), or in `order` from the top left when that is given."""
+    """Cards in a grid: by layer (the lowest at the bottom), or in `order` from the top left when that is given."""
 
-    layers: int
+    layers: range
     heads: int
     order: tuple[HeadRef, ...] | None
     side: int  # of a picture
@@ -39,7 +39,7 @@ class AtlasLayout:
     @classmethod
     def fitted(
         cls,
-        layers: int,
+        layers: range,
         heads: int,
         order: tuple[HeadRef, ...] | None,
         room: QSize,
@@ -53,7 +53,7 @@ class AtlasLayout:
         smallest, largest = theme.px(SMALLEST_PICTURE), theme.px(LARGEST_PICTURE)
 
         def side_with(columns: int) -> int:
-            rows = max(1, layers if order is None else -(-len(order) // columns))
+            rows = max(1, len(layers) if order is None else -(-len(order) // columns))
             by_width = width // columns - 2 * padding - gap
             by_height = room.height() // rows - padding - label - gap
             return min(by_width, max(by_height, smallest), largest)
@@ -70,8 +70,7 @@ class AtlasLayout:
         """Every head shown, top left to bottom right."""
         if self.order is not None:
             return self.order
-        rows = range(self.layers - 1, -1, -1)
-        return tuple(HeadRef(layer, head) for layer in rows for head in range(self.heads))
+        return tuple(HeadRef(layer, head) for layer in reversed(self.layers) for head in range(self.heads))
 
     @cached_property
     def index(self) -> dict[HeadRef, int]:

@@ -11,9 +11,9 @@ from PySide6.QtCore import QPointF, QRect, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen, QPixmap
 
 from engine.model.config import HeadRef
-from gui.theme import SMALLEST, Theme, ui_font
+from gui.theme import NEUTRAL, SMALLEST, Theme, ui_font
 from gui.widgets.atlas_layout import AtlasLayout, Badge
-from gui.widgets.pictures import image_of, pooled_tiles
+from gui.widgets.pictures import image_of, pooled_tiles, strongest
 
 Place = tuple[HeadRef, QRect]  # a head and its card
 
@@ -23,16 +23,23 @@ class AtlasContent:
     """What the cards show. `atlas` holds all pictures side by side, layer by row and head by column."""
 
     thumbnails: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 1, 1), np.uint8))
+    signed: bool = False
     badges: dict[HeadRef, Badge] = field(default_factory=dict)
     removed: frozenset[HeadRef] = frozenset()
 
 
-def atlas_image(thumbnails: NDArray[np.uint8], pixels: int, theme: Theme) -> QImage:
-    """All pictures (L, H, S, S) in one image; shrunk by the maximum when S is over `pixels`."""
+def atlas_image(thumbnails: NDArray[np.uint8], pixels: int, signed: bool, theme: Theme) -> QImage:
+    """All pictures (L, H, S, S) in one image; shrunk to the strongest of each block when S is over `pixels`."""
     layers, heads, side, _ = thumbnails.shape
     flat = thumbnails.transpose(0, 2, 1, 3).reshape(layers * side, heads * side)
-    small = pooled_tiles(pooled_tiles(flat, 0, side, max(1, pixels)), 1, side, max(1, pixels))
-    return image_of(small, theme.attention_lut())
+    most = max(1, pixels)
+
+    def pool(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return pooled_tiles(pooled_tiles(values, 0, side, most), 1, side, most)
+
+    if signed:
+        return image_of(strongest(pool, flat, NEUTRAL), theme.signed_lut())
+    return image_of(pool(flat), theme.attention_lut())
 
 
 class CardPainter:
@@ -139,7 +146,7 @@ class CardPainter:
             painter.translate(area.left() + self._theme.px(10), row * height + height / 2)
             painter.rotate(-90)
             box = QRectF(-height / 2, -self._theme.px(9), height, self._theme.px(18))
-            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, f"layer {layout.layers - 1 - row}")
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, f"layer {layout.layers[-1 - row]}")
             painter.restore()
 
 

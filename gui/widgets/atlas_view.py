@@ -64,11 +64,12 @@ class AtlasView(QAbstractScrollArea):
         self._theme = DARK
         self._content = AtlasContent()
         self._order: tuple[HeadRef, ...] | None = None
+        self._layers: range | None = None
         self._selected: HeadRef | None = None
         self._hovered: HeadRef | None = None
         self._focus: tuple[int | None, int | None, int] | None = None
         self._zoom = 1.0
-        self._layout = AtlasLayout.fitted(0, 0, None, QSize(1, 1), 1.0, DARK)
+        self._layout = AtlasLayout.fitted(range(0), 0, None, QSize(1, 1), 1.0, DARK)
         self._atlas = QImage()
         self._frames: QPixmap | None = None  # all but the pictures
         self._still: QPixmap | None = None  # with the pictures, without pointer and overlays
@@ -87,15 +88,15 @@ class AtlasView(QAbstractScrollArea):
         self._theme = theme
         self._arrange(new_pictures=True)
 
-    def set_thumbnails(self, thumbnails: NDArray[np.uint8]) -> None:
-        """(L, H, S, S), attention 0-1 as 0-255 with the theme's gamma applied."""
+    def set_thumbnails(self, thumbnails: NDArray[np.uint8], signed: bool = False) -> None:
+        """(L, H, S, S), attention 0-1 as 0-255 with the theme's gamma applied; `signed`: differences, 128 is none."""
         same_shape = thumbnails.shape[:2] == self._content.thumbnails.shape[:2]
-        self._content.thumbnails = thumbnails
+        self._content.thumbnails, self._content.signed = thumbnails, signed
         if same_shape:
             self._atlas, self._still = self._new_atlas(self._layout), None
             self.viewport().update()
         else:
-            self._selected = self._hovered = self._order = None
+            self._selected = self._hovered = self._order = self._layers = None
             self._content.badges, self._content.removed = {}, frozenset()
             self._zoom = 1.0
             self._arrange(new_pictures=True)
@@ -108,6 +109,12 @@ class AtlasView(QAbstractScrollArea):
         """A sorted grid from the top left, or None for layers and heads as they stand."""
         self._order = None if order is None else tuple(order)
         self._arrange()
+
+    def set_layers(self, layers: range | None) -> None:
+        """Only these layers, or None for all of them."""
+        if layers != self._layers:
+            self._layers = layers
+            self._arrange()
 
     def set_selected(self, head: HeadRef | None) -> None:
         """Ring a head and bring it into view."""
@@ -149,9 +156,11 @@ class AtlasView(QAbstractScrollArea):
 
     # ------------------------------------------------------------ layout
     def _arrange(self, new_pictures: bool = False) -> None:
-        layers, heads = self._content.thumbnails.shape[:2]
+        count, heads = self._content.thumbnails.shape[:2]
+        layers = range(count) if self._layers is None else self._layers
+        order = self._order and tuple(ref for ref in self._order if ref.layer in layers)
         room = self.viewport().size()
-        layout = AtlasLayout.fitted(layers, heads, self._order, room, self._zoom, self._theme)
+        layout = AtlasLayout.fitted(layers, heads, order, room, self._zoom, self._theme)
         if new_pictures or layout.side != self._layout.side or self._atlas.isNull():
             self._atlas = self._new_atlas(layout)
         self._layout = layout
@@ -169,7 +178,8 @@ class AtlasView(QAbstractScrollArea):
         thumbnails = self._content.thumbnails
         if not thumbnails.size:
             return QImage()
-        return atlas_image(thumbnails, round(layout.side * self.devicePixelRatioF()), self._theme)
+        pixels = round(layout.side * self.devicePixelRatioF())
+        return atlas_image(thumbnails, pixels, self._content.signed, self._theme)
 
     def _redraw(self) -> None:
         self._frames = self._still = self._visible = None

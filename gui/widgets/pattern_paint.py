@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
-from gui.theme import GAMMA, Theme
+from gui.theme import GAMMA, NEUTRAL, Theme
 from gui.widgets.pattern_axes import PatternFrame, thinned
-from gui.widgets.pictures import max_pooled, owned, packed
+from gui.widgets.pictures import max_pooled, owned, packed, strongest
 
-Kind = Literal["attention", "score"]
+Kind = Literal["attention", "score", "difference"]
 _GRID_FROM = 7.0  # px: in smaller cells lines would hide the pattern
 
 
@@ -24,8 +24,10 @@ def indexed(values: NDArray[Any], kind: Kind) -> NDArray[np.uint16]:
     clean = np.where(finite, values, 0.0).astype(np.float32)
     if kind == "attention":
         place = np.clip(clean, 0.0, 1.0) ** GAMMA * 255.0
+    elif kind == "difference":
+        place = NEUTRAL + np.sign(clean) * np.clip(np.abs(clean), 0.0, 1.0) ** GAMMA * 127.0
     else:
-        place = 128.0 + clean / max(float(np.abs(clean).max(initial=0.0)), 1e-9) * 127.0
+        place = NEUTRAL + clean / max(float(np.abs(clean).max(initial=0.0)), 1e-9) * 127.0
     return np.where(finite, np.rint(place) + 1, 0).astype(np.uint16)
 
 
@@ -36,15 +38,18 @@ def cells_image(places: NDArray[np.uint16], lut: NDArray[np.uint8]) -> QImage:
 
 
 def cells_in_view(
-    frame: PatternFrame, places: NDArray[np.uint16], lut: NDArray[np.uint8], ratio: float
+    frame: PatternFrame, places: NDArray[np.uint16], kind: Kind, lut: NDArray[np.uint8], ratio: float
 ) -> tuple[QRectF, QImage]:
-    """The cells in view and where they stand. More cells than pixels are joined by their maximum: no stripe is lost."""
+    """The cells in view and where they stand. More cells than pixels are joined by the strongest: no stripe is lost."""
     rows, columns = frame.shown(frame.y), frame.shown(frame.x)
     block = places[rows.start : rows.stop, columns.start : columns.stop]
     left = frame.plot.left() + (columns.start - frame.x) * frame.cell
     top = frame.plot.top() + (rows.start - frame.y) * frame.cell
     place = QRectF(left, top, block.shape[1] * frame.cell, block.shape[0] * frame.cell)
-    return place, cells_image(max_pooled(block, max(1, int(frame.plot.width() * ratio))), lut)
+    pixels = max(1, int(frame.plot.width() * ratio))
+    if kind == "attention":
+        return place, cells_image(max_pooled(block, pixels), lut)
+    return place, cells_image(strongest(lambda cells: max_pooled(cells, pixels), block, NEUTRAL + 1), lut)
 
 
 def paint_grid(painter: QPainter, frame: PatternFrame, theme: Theme) -> None:

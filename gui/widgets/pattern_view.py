@@ -92,7 +92,9 @@ class PatternView(QWidget):
         self._arrange(keep_zoom=True)
 
     def set_values(self, values: NDArray[Any], kind: Kind, tokens: tuple[Token, ...]) -> None:
-        """(T, T), rows = destinations: attention 0 to 1, or raw scores (NaN where masked)."""
+        """(T, T), rows = destinations: attention 0 to 1, raw scores (NaN where masked), or the difference of attention
+        between two prompts, -1 to 1 (NaN without a partner).
+        """
         same_size = len(tokens) == len(self._tokens)
         self._values, self._kind, self._tokens = values, kind, tokens
         self._places = indexed(values, kind)
@@ -178,7 +180,7 @@ class PatternView(QWidget):
         key = (self._frame, self.devicePixelRatioF())
         if self._image is None or self._image[0] != key:
             lut = self._theme.attention_lut() if self._kind == "attention" else self._theme.signed_lut()
-            self._image = (key, *cells_in_view(self._frame, self._places, lut, key[1]))
+            self._image = (key, *cells_in_view(self._frame, self._places, self._kind, lut, key[1]))
         painter.save()
         painter.setClipRect(self._frame.plot)
         painter.drawImage(self._image[1], self._image[2])
@@ -248,6 +250,9 @@ class PatternView(QWidget):
         )
         if self._kind == "attention":
             return f"{places[0]} attends to {places[1]} with ", f"{value:.2f}"
+        if self._kind == "difference":
+            number = f"{value:+.2f}" if np.isfinite(value) else "nothing: no such place in B"
+            return f"{places[0]} attends to {places[1]}, A minus B: ", number
         number = f"{value:+.2f}" if np.isfinite(value) else "no score: it comes later"
         return f"{places[0]} scores {places[1]} with ", number
 

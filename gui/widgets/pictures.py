@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,16 @@ def max_pooled(values: NDArray[Any], size: int) -> NDArray[Any]:
     """(height, width) cut to at most `size` each way by the largest of each block: a one-cell stripe stays visible."""
     height, width = values.shape
     return pooled_tiles(pooled_tiles(values, 0, height, size), 1, width, size)
+
+
+def strongest(pool: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any], neutral: int) -> NDArray[Any]:
+    """`pool`, which takes the largest, for unsigned numbers that mean signed ones: the farthest from `neutral` stays.
+
+    0 stands for nothing at all and gives way to anything.
+    """
+    high, low = pool(values), ~pool(~np.where(values == 0, values.dtype.type(neutral), values))
+    gain, loss = high.astype(np.int32) - neutral, neutral - low.astype(np.int32)
+    return np.where((gain >= loss) | (high == 0), high, low)
 
 
 def pooled_tiles(values: NDArray[Any], axis: int, side: int, size: int) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 
 from PySide6.QtCore import QMimeData, QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QKeyEvent, QResizeEvent, QTextCursor
+from PySide6.QtGui import QDragEnterEvent, QKeyEvent, QResizeEvent, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QWidget
 from typing_extensions import override
 
@@ -72,7 +72,7 @@ class PromptEdit(QPlainTextEdit):
         self.moveCursor(QTextCursor.MoveOperation.End)
         self.insertPlainText(self._safe(text, LONGEST))
 
-    # ------------------------------------------------------------ keys and paste
+    # ------------------------------------------------------------ keys, paste and drop
     @override
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Tab and event.modifiers() == Qt.KeyboardModifier.NoModifier:
@@ -92,6 +92,14 @@ class PromptEdit(QPlainTextEdit):
         moved = super().focusNextPrevChild(False)
         self.setTabChangesFocus(False)
         return moved
+
+    @override
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """The path of a file is no prompt: files are left to the window, which may open them."""
+        if event.mimeData().hasUrls():
+            event.ignore()
+        else:
+            super().dragEnterEvent(event)
 
     @override
     def insertFromMimeData(self, source: QMimeData) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from PySide6.QtCore import (
     QAbstractTableModel,
@@ -16,8 +17,9 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QFont
 from typing_extensions import override
 
+from engine.model.config import HeadRef
 from engine.work.results import HeadScores
-from gui.roles import PATTERN_THRESHOLD, role_of
+from gui.roles import PATTERN_THRESHOLD, RoleKind, role_of
 from gui.theme import Role
 
 Index = QModelIndex | QPersistentModelIndex
@@ -31,13 +33,29 @@ class Column:
 
     title: str
     tip: str
-    value: Callable[[HeadScores], float | None]
-    form: Callable[[HeadScores], str]
+    value: Callable[[Any], float | None]
+    form: Callable[[Any], str]
     role: Role = "none"
 
 
-def _place(scores: HeadScores) -> float:
-    return scores.layer * 10_000.0 + scores.head
+@dataclass(frozen=True)
+class HeadChange:
+    """One head on two prompts: its scores on either, and how far it moves its attention (None: not measured)."""
+
+    first: HeadScores
+    second: HeadScores
+    moved: float | None
+
+    @property
+    def ref(self) -> HeadRef:
+        return self.first.ref
+
+
+Row = HeadScores | HeadChange
+
+
+def _place(row: Row) -> float:
+    return row.ref.layer * 10_000.0 + row.ref.head
 
 
 def _plain(value: float | None) -> str:
@@ -54,7 +72,7 @@ def _with_error(scores: HeadScores) -> str:
     return f"{scores.induction:.2f} ±{scores.induction_se:.2f}".replace("±0.", "±.")
 
 
-COLUMNS = (
+COLUMNS: tuple[Column, ...] = (
     Column("head", "Layer and head, both counted from 0.", _place, lambda s: str(s.ref)),
     Column(
         "previous",
@@ -91,43 +109,73 @@ COLUMNS = (
 )
 
 
+def _on_either(title: str, tip: str, role: Role) -> tuple[Column, Column]:
+    """A score on prompt A and the same on prompt B."""
+
+    def score(of: HeadScores) -> float | None:
+        return of.induction if role == "induction" else of.previous_token
+
+    return (
+        Column(f"{title} A", f"{tip}, on prompt A.", lambda r: score(r.first), lambda r: _plain(score(r.first)), role),
+        Column(
+            f"{title} B", f"{tip}, on prompt B.", lambda r: score(r.second), lambda r: _plain(score(r.second)), role
+        ),
+    )
+
+
+CHANGE_COLUMNS: tuple[Column, ...] = (
+    COLUMNS[0],
+    Column(
+        "moved",
+        "How much of its attention the head moves from A to B: total variation, mean over the tokens from the first "
+        "change on.",
+        lambda row: row.moved,
+        lambda row: _plain(row.moved),
+        "accent",
+    ),
+    *_on_either("induction", "Mean attention to the token after an earlier copy of the current one", "induction"),
+    *_on_either("previous", "Mean attention to the token just before", "previous"),
+)
+
+
 class ScoreModel(QAbstractTableModel):
-    """One row for each head; the numbers are HeadScores as the engine measured them."""
+    """One row for each head: its scores as the engine measured them, or what becomes of them on another prompt."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.scores: tuple[HeadScores, ...] = ()
+        self.rows: tuple[Row, ...] = ()
+        self.columns = COLUMNS
         self.title_font = QFont()
         self._chance: float | None = None
         self._caption = ""
 
-    def set_scores(self, scores: tuple[HeadScores, ...], chance: float | None, caption: str) -> None:
-        """Keeps the view's selection and scroll place when the heads are the same."""
-        same = [row.ref for row in scores] == [row.ref for row in self.scores]
+    def set_rows(self, rows: tuple[Row, ...], columns: tuple[Column, ...], chance: float | None, caption: str) -> None:
+        """Keeps the view's selection and scroll place when heads and columns are the same."""
+        same = [row.ref for row in rows] == [row.ref for row in self.rows] and columns is self.columns
         if not same:
             self.beginResetModel()
-        self.scores, self._chance, self._caption = scores, chance, caption
+        self.rows, self.columns, self._chance, self._caption = rows, columns, chance, caption
         if not same:
             self.endResetModel()
-        elif scores:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(scores) - 1, len(COLUMNS) - 1))
+        elif rows:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, len(columns) - 1))
 
     @override
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  (Qt's own signature)
-        return 0 if parent.isValid() else len(self.scores)
+        return 0 if parent.isValid() else len(self.rows)
 
     @override
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(COLUMNS)
+        return 0 if parent.isValid() else len(self.columns)
 
     @override
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(COLUMNS):
+        if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(self.columns):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return COLUMNS[section].title
+            return self.columns[section].title
         if role == Qt.ItemDataRole.ToolTipRole:
-            return COLUMNS[section].tip
+            return self.columns[section].tip
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(section)
         return self.title_font if role == Qt.ItemDataRole.FontRole else None
@@ -136,38 +184,44 @@ class ScoreModel(QAbstractTableModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not index.isValid():
             return None
-        scores, column = self.scores[index.row()], COLUMNS[index.column()]
-        value = column.value(scores)
+        row, column = self.rows[index.row()], self.columns[index.column()]
+        value = column.value(row)
         if role == Qt.ItemDataRole.DisplayRole:
-            return column.form(scores)
+            return column.form(row)
         if role == VALUE:
             return value
         if role == ROLE:
-            return self._role(index.column(), column, scores)
+            return self._role(index.column(), column, row)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(index.column())
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
-            return self._tip(column, scores, value)
+            return self._tip(column, row, value)
         return None
 
-    def _role(self, at: int, column: Column, scores: HeadScores) -> Role:
+    def _role(self, at: int, column: Column, row: Row) -> Role:
         if at == 0:
-            return role_of(scores).kind
-        value = column.value(scores)
+            return kind_of(row)
+        value = column.value(row)
         return column.role if value is not None and value >= PATTERN_THRESHOLD else "none"
 
-    def _tip(self, column: Column, scores: HeadScores, value: float | None) -> str:
+    def _tip(self, column: Column, row: Row, value: float | None) -> str:
         if value is None:
-            return f"Head {scores.ref}, {column.title}: {NOT_MEASURED}."
-        words = [f"Head {scores.ref}, {column.title}: {column.form(scores)}"]
-        if column.title == "induction":
+            return f"Head {row.ref}, {column.title}: {NOT_MEASURED}."
+        words = [f"Head {row.ref}, {column.title}: {column.form(row)}"]
+        if column.title.startswith("induction"):
+            scores = row if isinstance(row, HeadScores) else row.second if column.title.endswith("B") else row.first
             words.append(f"n = {scores.n_rows} rows")
             if scores.rank is not None:
-                words.append(f"rank {scores.rank} of {len(self.scores)}")
+                words.append(f"rank {scores.rank} of {len(self.rows)}")
             chance = scores.chance if scores.chance is not None else self._chance
             if chance is not None:
                 words.append(f"chance {chance:.2f}")
         return " · ".join([*words, *([self._caption] if self._caption else [])])
+
+
+def kind_of(row: Row) -> RoleKind:
+    """What the head behaves like; of two prompts what it does on the first."""
+    return role_of(row if isinstance(row, HeadScores) else row.first).kind
 
 
 def _alignment(column: int) -> int:
@@ -191,16 +245,16 @@ class ScoreOrder(QSortFilterProxyModel):
         model = self.sourceModel()
         if not self._needle or not isinstance(model, ScoreModel):
             return True
-        scores = model.scores[source_row]
-        return str(scores.ref).startswith(self._needle) or role_of(scores).kind.startswith(self._needle)
+        row = model.rows[source_row]
+        return str(row.ref).startswith(self._needle) or kind_of(row).startswith(self._needle)
 
     @override
     def lessThan(self, source_left: Index, source_right: Index) -> bool:
         model = self.sourceModel()
         if not isinstance(model, ScoreModel):
             return False
-        read = COLUMNS[source_left.column()].value  # straight from the scores: this runs n log n times
-        left, right = read(model.scores[source_left.row()]), read(model.scores[source_right.row()])
+        read = model.columns[source_left.column()].value  # straight from the scores: this runs n log n times
+        left, right = read(model.rows[source_left.row()]), read(model.rows[source_right.row()])
         if left is None or right is None:
             ascending = self.sortOrder() == Qt.SortOrder.AscendingOrder
             return (right is None and left is not None) if ascending else (left is None and right is not None)

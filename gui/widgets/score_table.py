@@ -30,9 +30,9 @@ from typing_extensions import override
 from engine.model.config import HeadRef
 from engine.work.results import HeadScores
 from gui.theme import DARK, SECONDARY, SMALLEST, Theme, mono_font, ui_font
-from gui.widgets.score_model import COLUMNS, ROLE, ScoreModel, ScoreOrder
+from gui.widgets.score_model import CHANGE_COLUMNS, COLUMNS, ROLE, Column, HeadChange, Row, ScoreModel, ScoreOrder
 
-_INDUCTION = 2  # the column sorted by at first
+_INDUCTION, _MOVED = 2, 1  # the columns sorted by at first
 
 
 class _CellPainter(QStyledItemDelegate):
@@ -120,7 +120,17 @@ class ScoreTable(QTableView):
 
     def set_scores(self, scores: tuple[HeadScores, ...], chance: float | None, caption: str) -> None:
         """`chance` is what uniform attention gives, `caption` the probe ("random repeats, n = 400"), for tips."""
-        self._scores.set_scores(scores, chance, caption)
+        self._set_rows(scores, COLUMNS, chance, caption)
+
+    def set_changes(self, changes: tuple[HeadChange, ...], caption: str) -> None:
+        """Every head on two prompts, those that move most first."""
+        self._set_rows(changes, CHANGE_COLUMNS, None, caption)
+
+    def _set_rows(self, rows: tuple[Row, ...], columns: tuple[Column, ...], chance: float | None, caption: str) -> None:
+        others = columns is not self._scores.columns
+        self._scores.set_rows(rows, columns, chance, caption)
+        if others:
+            self.sortByColumn(_MOVED if columns is CHANGE_COLUMNS else _INDUCTION, Qt.SortOrder.DescendingOrder)
         self._share_width()
         self.setAccessibleDescription(caption)
 
@@ -128,14 +138,18 @@ class ScoreTable(QTableView):
         """Every column as wide as its words; spare room is shared, and where it lacks the titles give way first."""
         metrics = QFontMetrics(self._scores.title_font)
         padding, arrow = self._theme.px(14), self._theme.px(14)
-        titles = [metrics.horizontalAdvance(column.title) + padding for column in COLUMNS]
+        titles = [metrics.horizontalAdvance(column.title) + padding for column in self._scores.columns]
         titles[self.horizontalHeader().sortIndicatorSection()] += arrow
-        cells = [self.sizeHintForColumn(at) for at in range(len(COLUMNS))]
+        cells = [self.sizeHintForColumn(at) for at in range(len(self._scores.columns))]
         wanted = [max(pair) for pair in zip(titles, cells, strict=True)]
         spare = self.viewport().width() - sum(wanted)
         gives = sum(wanted) - sum(cells)
         for at, width in enumerate(wanted):
-            share = spare / len(COLUMNS) if spare > 0 else max(spare, -gives) * (width - cells[at]) / max(gives, 1)
+            share = (
+                spare / len(self._scores.columns)
+                if spare > 0
+                else max(spare, -gives) * (width - cells[at]) / max(gives, 1)
+            )
             self.setColumnWidth(at, int(width + share))
         self.updateGeometries()  # Qt would mend the scroll bar later, by a timer
 
@@ -154,7 +168,7 @@ class ScoreTable(QTableView):
 
     def set_selected(self, head: HeadRef | None) -> None:
         """Mark a row; emits nothing."""
-        row = next((at for at, scores in enumerate(self._scores.scores) if scores.ref == head), None)
+        row = next((at for at, scores in enumerate(self._scores.rows) if scores.ref == head), None)
         index = QModelIndex() if row is None else self._order.mapFromSource(self._scores.index(row, 0))
         if not index.isValid():
             self.clearSelection()
@@ -171,7 +185,7 @@ class ScoreTable(QTableView):
 
     @override
     def sizeHint(self) -> QSize:
-        return QSize(self._theme.px(400), self._theme.px(24) * (min(len(self._scores.scores), 8) + 2))
+        return QSize(self._theme.px(400), self._theme.px(24) * (min(len(self._scores.rows), 8) + 2))
 
     @override
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -188,7 +202,7 @@ class ScoreTable(QTableView):
         return self.visualRect(self._order.index(row, 1)).center()
 
     def _head(self, index: QModelIndex) -> HeadRef:
-        return self._scores.scores[self._order.mapToSource(index).row()].ref
+        return self._scores.rows[self._order.mapToSource(index).row()].ref
 
     @Slot(QModelIndex)
     def _clicked(self, index: QModelIndex) -> None:

@@ -12,13 +12,16 @@ from gui.theme import Theme
 
 
 class ChipLook(NamedTuple):
-    """`surprise` 0 to 1 is the strength of the red underline, `role` the colour of the ring."""
+    """`surprise` 0 to 1 is the strength of the red underline, `role` the colour of the ring; `apart` marks a token that
+    the other prompt does not have at this place.
+    """
 
     quiet: bool
     surprise: float
     role: str | None
     hovered: bool
     pinned: bool
+    apart: bool
 
 
 class GuessLook(NamedTuple):
@@ -96,7 +99,7 @@ def _paint_ground(painter: QPainter, rect: QRectF, look: ChipLook, theme: Theme)
     shape = QPainterPath()
     shape.addRoundedRect(rect, radius, radius)
     if not look.quiet or look.hovered or look.pinned:
-        painter.fillPath(shape, QColor(theme.raised if look.hovered or look.pinned else theme.base))
+        painter.fillPath(shape, QColor(theme.raised if look.hovered or look.pinned or look.apart else theme.base))
     if look.surprise > 0:
         red = QColor(theme.negative)
         red.setAlphaF(0.15 + 0.85 * look.surprise)
@@ -114,8 +117,18 @@ def _paint_marks(painter: QPainter, rect: QRectF, look: ChipLook, theme: Theme) 
         painter.setPen(QPen(QColor(look.role or theme.subtle), width))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(rect.adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)
+    if look.apart:
+        _paint_corner(painter, rect, theme)
     if look.pinned:
         _paint_pin(painter, rect, look.role or theme.accent, theme)
+
+
+def _paint_corner(painter: QPainter, rect: QRectF, theme: Theme) -> None:
+    """A corner turned down at the upper left: this token is not that of the other prompt."""
+    size = theme.px(9)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(theme.accent))
+    painter.drawPolygon([rect.topLeft(), rect.topLeft() + QPointF(size, 0), rect.topLeft() + QPointF(0, size)])
 
 
 def _paint_pin(painter: QPainter, rect: QRectF, colour: str, theme: Theme) -> None:

@@ -55,6 +55,7 @@ class TokenStrip(QAbstractScrollArea):
         self._before: int | None = None
         self._pinned: int | None = None
         self._hovered: int | None = None
+        self.apart: frozenset[int] = frozenset()
         self._rects: list[QRectF] = []
         self._chips: list[Chip] = []
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -82,6 +83,7 @@ class TokenStrip(QAbstractScrollArea):
         self._losses = [None if math.isnan(loss) else loss for loss in ([] if losses is None else losses.tolist())]
         if not same_length:
             self._pinned = self._hovered = self._current = self._source = self._before = None
+            self.apart = frozenset()
         self._arrange()
         self._describe(None)
 
@@ -90,6 +92,11 @@ class TokenStrip(QAbstractScrollArea):
         old = (self._current, self._source, self._before)
         self._current, self._source, self._before = current, source, before
         self._retouch(*old, current, source, before)
+
+    def set_apart(self, positions: frozenset[int]) -> None:
+        """Mark the tokens that another prompt does not have at their place."""
+        old, self.apart = self.apart, positions
+        self._retouch(*(old ^ positions))
 
     def set_pinned(self, position: int | None) -> None:
         old, self._pinned = self._pinned, position
@@ -204,6 +211,7 @@ class TokenStrip(QAbstractScrollArea):
             role=self._role(at),
             hovered=at == self._hovered,
             pinned=at == self._pinned,
+            apart=at in self.apart,
         )
 
     def _role(self, position: int) -> str | None:

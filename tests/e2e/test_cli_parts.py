@@ -124,6 +124,15 @@ def test_that_causes_find_the_key_path_of_one_model_and_the_query_path_of_the_ot
     assert pointer == {"previous_token": [], "induction": ["1.0"], "tests": []}
 
 
+def test_that_a_comparison_finds_the_head_that_looks_elsewhere(succeed: Run) -> None:
+    command = ("--parts", "comparison", "--prompt", "A B C D A B", "--corrupt", "A B C D A D")
+    found = analyzed(succeed, *command)["comparison"]
+    moved = {(head["layer"], head["head"]): head["moved"] for head in found["heads"]}
+    assert moved[1, 0] > 0.9 > 0.1 > moved[0, 0]
+    best = max(found["chances"], key=lambda row: row["first"])
+    assert best["text"] == "C" and best["second"] < best["first"]
+
+
 def test_that_patching_finds_the_note_and_its_reader(succeed: Run) -> None:
     """In A B C A the note at B says A; in D B C A it says D, so nothing matches the second A."""
     command = ("--parts", "patching", "--prompt", "A B C E F E A", "--corrupt", "D B C E F E A")
@@ -169,6 +178,7 @@ def with_mlps(tmp_path_factory: pytest.TempPathFactory) -> str:
         (["--prompt", "a", "--parts", "paths"], "this one has MLPs: use logit attribution"),
         (["--prompt", "a", "--parts", "causes"], "give --repeat"),
         (["--prompt", "a", "--parts", "patching"], "give --prompt and --corrupt"),
+        (["--repeat", "3", "--parts", "comparison"], "give --prompt and --corrupt"),
         (["--prompt", "ab", "--corrupt", "abc", "--parts", "patching"], "3 and 4 tokens: patching needs as many"),
         (["--prompt", "ab", "--corrupt", "ab", "--parts", "patching"], "the two prompts are the same"),
         (["--prompt", "a", "--corrupt", "b", "--parts", "patching", "--ablate", "0.0"], "leave --ablate"),

@@ -16,7 +16,7 @@ from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
 from transformer_lens.model_bridge.sources.native import NativeModel
 
-from engine.model.loaders.huggingface import from_state_dict
+from engine.model.loaders.huggingface.families import from_state_dict
 from engine.model.transformer import Transformer
 from tests.engine.oracle_models import V, gpt2, llama, neox, shaken, widened
 from tests.engine.shapes import random_model

@@ -15,7 +15,7 @@ from engine.circuits.interventions.values import Ablate, parse
 from engine.circuits.scores.losses import token_losses
 from engine.model.config import HeadRef
 from engine.model.handbuilt import VOCABULARY, k_composition
-from engine.model.taps import CancelCheck, Cancelled, Capture, chain
+from engine.model.taps import Cancelled, Capture, Pause, chain
 from engine.model.transformer import Transformer
 from tests.engine.change_of_basis import change_of_basis
 from tests.engine.intervened import REST, ROWS, TOKENS, UNIFORM, L, differ, induction, kept, run, tap_of
@@ -275,8 +275,12 @@ def test_that_runs_made_for_a_tap_can_be_watched_and_stopped() -> None:
     assert seen.count("0.resid_pre") == 1
     model(tokens, tap)
     assert seen.count("0.resid_pre") == 1  # once for all runs of the tap
+
+    def cancelled() -> None:
+        raise Cancelled
+
     with pytest.raises(Cancelled):
-        tap_for(model, tokens, lines, watch=CancelCheck(lambda: True))
+        tap_for(model, tokens, lines, watch=Pause(cancelled))
 
 
 def test_that_plain_ablation_makes_no_run(monkeypatch: pytest.MonkeyPatch) -> None:

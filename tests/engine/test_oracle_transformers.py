@@ -11,30 +11,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from engine.model.loaders.huggingface import from_state_dict
+from engine.model.loaders.huggingface.families import from_state_dict
 from engine.model.taps import Capture, chain
-from tests.engine.oracle_models import V, gpt2, llama, neox, shaken, widened
+from tests.engine.oracle_models import MODELS, Recipe, V, gpt2, llama, mistral, neox, qwen2, shaken, widened
 
 T = 24
-
-
-MODELS = {
-    "gpt2": gpt2(),
-    "gpt2-erf-gelu-wide-mlp": gpt2(activation_function="gelu", n_inner=40, layer_norm_epsilon=1e-3),
-    "gpt2-untied": gpt2(tie_word_embeddings=False),
-    "neox-quarter-rotary-parallel": neox(),
-    "neox-quarter-rotary-sequential": neox(use_parallel_residual=False),
-    "neox-full-rotary-parallel": neox(rotary_pct=1.0),
-    "neox-full-rotary-sequential": neox(rotary_pct=1.0, use_parallel_residual=False),
-    "neox-no-attention-bias": neox(attention_bias=False),
-    "llama": llama(),
-    "llama-grouped": llama(num_key_value_heads=2),
-    "llama-one-key-value-head-tied": llama(num_key_value_heads=1, tie_word_embeddings=True),
-    "llama-biases": llama(num_key_value_heads=2, attention_bias=True, mlp_bias=True),
-    "llama-wide-heads-other-base": llama(
-        head_dim=12, rope_parameters={"rope_type": "default", "rope_theta": 500.0}, rms_norm_eps=1e-3
-    ),
-}
 
 
 def compared(model: PreTrainedModel, tokens: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -83,11 +64,15 @@ def test_that_configurations_of_older_transformers_are_read_alike() -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"model_type": "bert"}, "bert"),
-        ({"scale_attn_by_inverse_layer_idx": True}, "scale attention"),
+        ({"model_type": "bert"}, "decoder"),
+        ({"model_type": "brand_new"}, "only gpt2, gpt_neox, llama"),
+        ({"scale_attn_by_inverse_layer_idx": True}, "scaled by layer"),
+        ({"scale_attn_weights": False}, "not scaled"),
         ({"activation_function": "relu"}, "relu"),
-        ({"n_layer": 4}, "h.3"),
-        ({"n_inner": 7}, "do not fit"),
+        ({"n_layer": 4}, "layers.3"),
+        ({"n_layer": 2}, "layers.2"),
+        ({"n_inner": 7}, "mlp.W_in"),
+        ({"n_head": 5}, "c_attn|W_Q"),
     ],
 )
 def test_that_what_cannot_be_computed_exactly_is_refused_in_one_line(changes: dict[str, object], named: str) -> None:
@@ -97,7 +82,7 @@ def test_that_what_cannot_be_computed_exactly_is_refused_in_one_line(changes: di
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("kind", ["linear", "llama3", "yarn"])
+@pytest.mark.parametrize("kind", ["linear", "dynamic", "llama3", "yarn", "longrope"])
 def test_that_scaled_rotary_positions_are_refused(kind: str) -> None:
     make, config = llama()
     values, weights = config.to_dict(), make(config).state_dict()
@@ -106,3 +91,39 @@ def test_that_scaled_rotary_positions_are_refused(kind: str) -> None:
     for stated in (older, newer):
         with pytest.raises(ValueError, match=kind):
             from_state_dict(stated, weights)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        mistral(sliding_window=20),
+        qwen2(use_sliding_window=True, sliding_window=20, max_window_layers=2),
+    ],
+    ids=["mistral", "qwen2"],
+)
+def test_that_a_prompt_is_as_long_as_the_window_and_no_longer(recipe: Recipe) -> None:
+    """Up to there attention in a window is plain attention; one token more and it is not."""
+    model = shaken(*recipe, dtype=torch.float32)
+    ours = from_state_dict(model.config.to_dict(), model.state_dict())
+    assert ours.config.context == 20
+    tokens = torch.randint(0, V, (1, 21), generator=torch.Generator().manual_seed(2))
+    for theirs, mine in compared(model, tokens[:, :20]):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+    with torch.inference_mode():
+        longer = model(tokens, output_attentions=True).attentions[-1]
+    assert (longer[..., 20, 0] == 0).all() and (longer[..., 20, 1] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "context"),
+    [
+        (mistral(), {"sliding_window": None}, 131_072),
+        (mistral(), {}, 4096),
+        (qwen2(), {"use_sliding_window": False, "sliding_window": 20}, 32_768),
+        (qwen2(), {"use_sliding_window": True, "sliding_window": 20, "max_window_layers": 3}, 32_768),
+    ],
+)
+def test_that_a_window_that_is_not_used_costs_nothing(recipe: Recipe, changes: dict[str, object], context: int) -> None:
+    make, config = recipe
+    values = {name: value for name, value in config.to_dict().items() if name not in ("sliding_window", "layer_types")}
+    assert from_state_dict(values | changes, make(config).state_dict()).config.context == context

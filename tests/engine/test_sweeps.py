@@ -171,3 +171,21 @@ def test_that_the_metrics_are_what_full_logits_and_patterns_give() -> None:
         torch.testing.assert_close(measured(model, tokens, metric), values, rtol=0, atol=1e-9)
     second = measured(model, tokens, TokenLoss(model, tokens, first=12 - 6 + 1)).mean()
     assert float(second) == pytest.approx(copy_losses(token_losses(logits, tokens), 6)[1], abs=1e-9)
+
+
+def test_that_a_few_heads_can_be_removed_and_give_the_same_effects_as_in_a_sweep_of_all() -> None:
+    model = random_model("gpt2-like", layers=3)
+    tokens = random_tokens(model)
+    metric = TokenLoss(model, tokens, first=1)
+
+    def effects(heads: tuple[HeadRef, ...] | None) -> dict[Component, Tensor]:
+        parts = list(removals(model, tokens, metric, heads))
+        return dict(
+            zip((what for part in parts for what in part.what), (e for p in parts for e in p.effect), strict=True)
+        )
+
+    every, chosen = effects(None), (HeadRef(1, 2), HeadRef(0, 0))
+    few = effects(chosen)
+    assert list(few) == sorted(chosen)
+    assert all(torch.allclose(few[head], every[head], atol=1e-12) for head in chosen)
+    assert not effects(())

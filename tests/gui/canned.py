@@ -5,6 +5,8 @@ Head 0.0 looks at the token before, heads 1.0 and 1.3 at what followed an earlie
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ from engine.work.requests import Prompt, removing
 from engine.work.results import (
     Analysis,
     Behaviour,
+    Comparison,
     HeadDetail,
     HeadScores,
     MatcherGuess,
@@ -30,9 +33,9 @@ LAYERS, HEADS = 2, 4
 def model_info(name: str = "default", heads: int = HEADS) -> ModelInfo:
     return ModelInfo(
         name=name,
-        title=name,
+        title=Path(name).stem,
         kind="trained",
-        path=f"resources/models/{name}",
+        path=name if Path(name).is_absolute() else f"resources/models/{name}",
         layers=LAYERS,
         heads=heads,
         d_model=128,
@@ -44,6 +47,10 @@ def model_info(name: str = "default", heads: int = HEADS) -> ModelInfo:
         licence="MIT",
         hash=f"hash-of-{name}",
         summary="two layers, attention only",
+        size=9_500_000,
+        memory=20_000_000,
+        stored="Headscope, F32",
+        ships=not Path(name).is_absolute(),
     )
 
 
@@ -115,6 +122,7 @@ def analysis_of(prompt: Prompt, ablated: tuple[HeadRef, ...] = (), model: ModelI
         prompt=prompt,
         tokens=tokens,
         losses=losses,
+        log_chances=log_chances_of(predictions_of(tokens, ablated), model.vocabulary),
         predictions=predictions_of(tokens, ablated),
         position_predictions=tuple(Prediction(token.id, token.text, 0.3, 2.0) for token in tokens),
         matcher=guesses,
@@ -134,6 +142,32 @@ def predictions_of(tokens: tuple[Token, ...], ablated: tuple[HeadRef, ...]) -> t
         broken = {HeadRef(0, 0), HeadRef(1, 3), HeadRef(1, 0)} & set(ablated)
         rows.append(Prediction(copied.id, copied.text, 0.09 if broken else 0.88, 7.0))
     return tuple(sorted(rows, key=lambda row: -row.probability)[:10])
+
+
+def log_chances_of(predictions: tuple[Prediction, ...], vocabulary: int) -> NDArray[np.float32]:
+    """(V), what the listed tokens leave shared by all others."""
+    rest = max(1.0 - sum(row.probability for row in predictions), 1e-3)
+    chances = np.full(vocabulary, rest / vocabulary, np.float32)
+    for row in predictions:
+        chances[row.id] = row.probability
+    return np.log(chances)
+
+
+def comparison_of(prompt: Prompt, other: Prompt, ablated: tuple[HeadRef, ...], model: ModelInfo) -> Comparison:
+    """Position by position, as far as the shorter one reaches."""
+    first, second = analysis_of(prompt, ablated, model), analysis_of(other, ablated, model)
+    count = min(len(first.tokens), len(second.tokens))
+    gap = first.patterns[..., :count, :count].astype(np.float32) - second.patterns[..., :count, :count]
+    scores = role_scores_of(model).heads
+    return Comparison(
+        first=first,
+        second=second,
+        aligned=tuple((place, place) for place in range(count)),
+        moved=np.abs(gap).sum(-1).mean(-1).astype(np.float64) / 2,
+        thumbnails=(128 + np.sign(gap) * np.abs(gap) ** 0.7 * 127).astype(np.uint8),
+        first_scores=scores,
+        second_scores=scores,
+    )
 
 
 def behaviour_of(prompt: Prompt, destination: int | None, model: ModelInfo | None = None) -> Behaviour:
@@ -163,7 +197,7 @@ def detail_of(prompt: Prompt, head: HeadRef, ablated: tuple[HeadRef, ...]) -> He
     pattern = analysis_of(prompt, ablated).patterns[head.layer, head.head].astype(np.float32)
     scores = np.log(np.maximum(pattern, 1e-6)) + 4.0
     scores[np.triu_indices(len(pattern), 1)] = np.nan
-    return HeadDetail(head, prompt, pattern, scores.astype(np.float32))
+    return HeadDetail(head, prompt, pattern, scores.astype(np.float32), removing(ablated))
 
 
 def role_scores_of(model: ModelInfo, length: int = 40) -> RoleScores:

@@ -14,10 +14,11 @@ from engine.model.config import HeadRef
 from engine.work.results import Analysis
 from gui.conductor import Conductor
 from gui.main_window import MainWindow
-from gui.settings import Settings
+from gui.settings import MOST_RECENT, Settings
 from gui.state import ExplorerState
 from gui.theme import ThemeManager, load_fonts
 from tests.gui import canned
+from tests.gui.fake_models import FakeModels
 from tests.gui.fake_service import FakeService
 
 
@@ -42,6 +43,14 @@ class Stage:
         analysis = self.state.findings.analysis
         assert analysis is not None
         return analysis
+
+    def opened(self) -> str:
+        """The name of the model that is open."""
+        assert self.state.findings.model is not None
+        return self.state.findings.model.name
+
+    def toasts(self) -> list[str]:
+        return [toast.accessibleName() for toast in self.window.toasts.toasts()]
 
     def type(self, text: str) -> None:
         """Replace the prompt as a person would: select all, then key by key."""
@@ -93,3 +102,29 @@ def stage(qtbot: QtBot, tmp_path: Path) -> Iterator[Stage]:
     made.settle()
     yield made
     made.service.shutdown()
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> FakeModels:
+    return FakeModels(tmp_path)
+
+
+@pytest.fixture
+def served(qtbot: QtBot, tmp_path: Path, models: FakeModels) -> Iterator[Stage]:
+    """The window once the default model is open, with models to list."""
+    made = staged(qtbot, tmp_path)
+    made.window.library.serve(models)
+    made.state.select(model="default")
+    made.settle()
+    yield made
+    made.window.close()
+    made.service.shutdown()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """Two more than are remembered."""
+    paths = [tmp_path / f"model-{number}.gguf" for number in range(MOST_RECENT + 2)]
+    for path in paths:
+        path.write_bytes(b"GGUF")
+    return [str(path) for path in paths]

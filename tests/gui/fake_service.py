@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.work.requests import Analyze, ExamineHead, LoadModel, ObserveBehaviour, Request, ScoreHeads, removed
+from engine.work.requests import (
+    Analyze,
+    Compare,
+    ExamineHead,
+    LoadModel,
+    ObserveBehaviour,
+    Request,
+    ScoreHeads,
+    removed,
+)
 from engine.work.results import Answer, Failure, Finished
 from tests.gui import canned
 
@@ -23,6 +32,7 @@ class Rules:
 
     refused: dict[str, Failure] = field(default_factory=dict)
     heads: dict[str, int] = field(default_factory=dict)
+    keeps_patterns: bool = True  # False: as if every prompt were too long for the memory budget
 
 
 class FakeService(QObject):
@@ -78,6 +88,8 @@ class FakeService(QObject):
         key = request.model if isinstance(request, LoadModel) else ""
         if isinstance(request, Analyze):
             key = request.prompt.text
+        if isinstance(request, Compare):
+            key = request.other.text
         return self.rules.refused.get(key)
 
     def _answer(self, request: Request) -> Answer:
@@ -87,9 +99,18 @@ class FakeService(QObject):
                 self._model = canned.model_info(request.model, heads)
                 return self._model
             case Analyze():
-                return canned.analysis_of(request.prompt, removed(request.interventions), self._model)
+                found = canned.analysis_of(request.prompt, removed(request.interventions), self._model)
+                return found if self.rules.keeps_patterns else replace(found, patterns=None)
             case ExamineHead():
                 return canned.detail_of(request.prompt, request.head, removed(request.interventions))
+            case Compare():
+                gone = removed(request.interventions)
+                both = canned.comparison_of(request.prompt, request.other, gone, self._model)
+                if self.rules.keeps_patterns:
+                    return both
+                return replace(
+                    both, first=replace(both.first, patterns=None), second=replace(both.second, patterns=None)
+                )
             case ObserveBehaviour():
                 return canned.behaviour_of(request.prompt, request.destination, self._model)
             case ScoreHeads():

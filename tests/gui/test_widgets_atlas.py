@@ -78,7 +78,7 @@ def test_that_a_one_cell_stripe_survives_shrinking(qtbot: QtBot) -> None:
     """Two heads side by side, of which one has a stripe: it stays whole, and stays in its own picture."""
     wide = np.zeros((1, 2, 256, 256), np.uint8)
     wide[0, 1, np.arange(100, 256), np.arange(0, 156)] = 255
-    image = atlas_image(wide, 48, DARK)
+    image = atlas_image(wide, 48, False, DARK)
     assert (image.width(), image.height()) == (96, 48)
     full = QColor(*DARK.attention_lut()[255].tolist()).rgb()
     for y in range(48):
@@ -199,7 +199,7 @@ def test_that_control_and_wheel_zoom_while_the_wheel_alone_scrolls(atlas: AtlasV
 @pytest.mark.parametrize("room", [QSize(200, 150), QSize(440, 300), QSize(1900, 1000)])
 def test_that_cards_never_overlap_and_a_place_finds_its_head(layers: int, heads: int, room: QSize) -> None:
     for scale in (1.0, 1.6):
-        layout = AtlasLayout.fitted(layers, heads, None, room, 1.0, replace(DARK, scale=scale))
+        layout = AtlasLayout.fitted(range(layers), heads, None, room, 1.0, replace(DARK, scale=scale))
         whole = QRect(QPoint(0, 0), layout.size)
         cards = layout.within(whole)
         assert len(cards) == layers * heads
@@ -212,15 +212,15 @@ def test_that_cards_never_overlap_and_a_place_finds_its_head(layers: int, heads:
 
 def test_that_a_sorted_grid_takes_the_columns_that_give_the_largest_pictures() -> None:
     order = tuple(HeadRef(layer, head) for layer in range(2) for head in range(4))
-    layout = AtlasLayout.fitted(2, 4, order, QSize(436, 250), 1.0, DARK)
+    layout = AtlasLayout.fitted(range(2), 4, order, QSize(436, 250), 1.0, DARK)
     assert layout.columns == 4
-    assert AtlasLayout.fitted(2, 4, order, QSize(200, 800), 1.0, DARK).columns == 2
+    assert AtlasLayout.fitted(range(2), 4, order, QSize(200, 800), 1.0, DARK).columns == 2
 
 
 @pytest.mark.parametrize("order", [None, tuple(HeadRef(0, head) for head in range(8))])
 def test_that_few_heads_in_much_room_are_drawn_large_and_still_fit(order: tuple[HeadRef, ...] | None) -> None:
     room = QSize(900, 460)
-    layout = AtlasLayout.fitted(2, 4, order, room, 1.0, DARK)
+    layout = AtlasLayout.fitted(range(2), 4, order, room, 1.0, DARK)
     assert layout.side > 160
     assert layout.size.width() <= room.width() and layout.size.height() <= room.height()
 
@@ -239,3 +239,16 @@ def test_that_saying_the_same_again_paints_nothing(qtbot: QtBot, atlas: AtlasVie
     painted = Painted(atlas.viewport(), qtbot)
     say()
     assert painted.region().isEmpty()
+
+
+def test_that_the_grid_can_be_cut_down_to_some_layers_in_either_order(qtbot: QtBot, atlas: AtlasView) -> None:
+    atlas.set_thumbnails(thumbnails(30, 9))
+    atlas.set_layers(range(10, 15))
+    assert atlas.card_rect(HeadRef(9, 0)).isEmpty() and not atlas.card_rect(HeadRef(14, 8)).isEmpty()
+    assert atlas.card_rect(HeadRef(14, 0)).top() < atlas.card_rect(HeadRef(10, 0)).top()
+    atlas.set_order([HeadRef(layer, head) for head in range(9) for layer in range(30)])
+    assert atlas.card_rect(HeadRef(9, 0)).isEmpty()
+    assert atlas.card_rect(HeadRef(10, 0)).left() < atlas.card_rect(HeadRef(11, 0)).left()
+    atlas.set_layers(None)
+    atlas.set_order(None)
+    assert not atlas.card_rect(HeadRef(0, 0)).isEmpty() and not atlas.card_rect(HeadRef(29, 8)).isEmpty()

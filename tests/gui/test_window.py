@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from engine.model.config import HeadRef
 from engine.work.requests import Analyze, Prompt, Repeat
 from engine.work.results import Failure
-from gui.panels.prediction_panel import bar_rows
+from gui.panels.prediction_panel import Beside, bar_rows
 from gui.repeat_dialog import RepeatDialog
 from gui.state import Hover
 from gui.theme import load_fonts
@@ -122,7 +122,7 @@ def test_that_r_removes_the_head_shows_before_and_after_and_undo_brings_it_back(
     assert "without head 1.3 the chance of “Orla” falls from 88 % to 9 %" in stage.window.sentence.plain_text()
     table = stage.window.prediction.numbers()
     assert table.rows[0][2] == 0.09
-    assert table.rows[0][4] == 0.88
+    assert table.rows[0][4] == pytest.approx(0.88)
     stage.key(Qt.Key.Key_Z, CONTROL)
     stage.settle()
     assert stage.analysis.ablated == ()
@@ -163,7 +163,7 @@ def test_that_an_emptied_prompt_keeps_the_last_picture_and_says_so(stage: Stage)
 
 
 def test_that_a_random_repeat_is_asked_for_and_read(stage: Stage) -> None:
-    stage.window.ask_repeat()
+    stage.window.dialogs.ask_repeat()
     dialog = next(w for w in stage.window.findChildren(RepeatDialog))
     dialog.length.setValue(6)
     dialog.seed.setValue(3)
@@ -199,7 +199,7 @@ def test_that_another_model_can_be_chosen_while_typing(stage: Stage) -> None:
     stage.service.rules.heads["instant"] = 2
     stage.click_head(HeadRef(1, 3))
     stage.type("one two")
-    action = next(a for a in stage.window.model_menu.actions() if a.data() == "instant")
+    action = next(a for a in stage.window.menus.models.actions() if a.data() == "instant")
     action.trigger()
     stage.qtbot.keyClicks(stage.window.prompt.edit, " one")
     stage.settle()
@@ -316,8 +316,9 @@ def test_that_the_former_best_guess_stays_in_sight_after_a_removal() -> None:
     prompt = Prompt(canned.SAMPLE)
     removed = canned.analysis_of(prompt, (HeadRef(1, 3),))
     others = tuple(row for row in removed.predictions if row.text != " Orla")
-    rows = bar_rows(replace(removed, predictions=others), canned.analysis_of(prompt))
-    assert (rows[-1].label, rows[-1].text, rows[-1].before) == ("·Orla", "≤ 0.2 %", 0.88)
+    beside = Beside(canned.analysis_of(prompt), "with every head in place")
+    rows = bar_rows(replace(removed, predictions=others), beside)
+    assert (rows[-1].label, rows[-1].text, rows[-1].before) == ("·Orla", "9 %", pytest.approx(0.88))
 
 
 def test_that_an_empty_prompt_is_not_described_by_the_last_one(stage: Stage) -> None:

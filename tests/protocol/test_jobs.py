@@ -183,6 +183,17 @@ def test_that_a_repeat_that_does_not_fit_is_refused_with_what_does(handbuilt_k: 
     assert len(set(ids)) == 12
 
 
+def test_that_only_so_many_heads_are_removed_as_asked_and_the_rest_is_not_measured(handbuilt_k: EngineState) -> None:
+    every = score_heads(ScoreHeads(length=5, samples=2), handbuilt_k, Task())
+    one = score_heads(ScoreHeads(length=5, samples=2, removals=1), handbuilt_k, Task())
+    none = score_heads(ScoreHeads(length=5, samples=2, removals=0), handbuilt_k, Task())
+    costs = {answer: [head.ablation_delta_loss for head in answer.heads] for answer in (every, one, none)}
+    assert all(cost is not None for cost in costs[every])
+    assert sorted(costs[one], key=lambda cost: cost is None)[1:] == [None]
+    assert set(costs[one]) - {None} <= set(costs[every])
+    assert costs[none] == [None, None] and none.complete
+
+
 def test_that_a_head_that_does_not_exist_is_refused(handbuilt_k: EngineState) -> None:
     with pytest.raises(ValueError, match=r"no head 9\.9"):
         analyze(Analyze(Prompt("A"), removing((HeadRef(9, 9),))), handbuilt_k, Task())
@@ -190,7 +201,7 @@ def test_that_a_head_that_does_not_exist_is_refused(handbuilt_k: EngineState) ->
 
 def thumbnails(patterns: torch.Tensor) -> np.ndarray:
     """(L, H, T, T), a layer at a time"""
-    watch = Pictures(patterns.shape[0] * patterns.shape[1])
+    watch = Pictures(*patterns.shape[:3])
     for number, layer in enumerate(patterns):
         watch(f"{number}.pattern", layer[None])
     return watch.thumbnails

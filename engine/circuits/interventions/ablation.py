@@ -44,7 +44,7 @@ def tap_for(
 
     `reference` (R, T) are the prompts that resample ablation takes its values from (row r for row b, or one row for
     all) and mean ablation its means (over R, for each position); they run without any intervention. Without it a
-    mean is over the batch and positions of the very run. `watch` passes through the runs made here, e.g. CancelCheck.
+    mean is over the batch and positions of the very run. `watch` passes through the runs made here, e.g. Pause.
     Memory: keep-pattern holds B H T T numbers a layer, keep-value B T H h, a reference R T H h.
     Raises ValueError, in one line, for what the model or the prompts do not have; TooLarge over the memory budget.
     """

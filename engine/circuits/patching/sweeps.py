@@ -8,7 +8,7 @@ metric reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -40,21 +40,30 @@ class Removed:
 
 
 def removals(
-    model: Transformer, tokens: Tensor, metric: Metric, mlps: bool = False, tap: Tap = untapped
+    model: Transformer,
+    tokens: Tensor,
+    metric: Metric,
+    heads: Collection[HeadRef] | None = None,
+    mlps: bool = False,
+    tap: Tap = untapped,
 ) -> Iterator[Removed]:
-    """Remove every head of a model from its run over tokens (B, T), one at a time, layer by layer; MLPs on request.
+    """Remove `heads` (None: every head) from a model's run over tokens (B, T), one at a time, layer by layer; MLPs on
+    request.
 
     `tap` is an intervention that stays in force: it acts first, on each removal as on a run of its own, so it may hold
     values for B prompts or take means over them. It must not capture: it sees many runs, and layers once for all.
     Yields one layer's removals, or fewer where the memory budget makes smaller portions.
     """
     base, walk = measured(model, tokens, metric, tap), Walk(model, tokens, metric.reads, tap)
-    while walk.number < model.config.layers:
-        here: list[Component] = [HeadRef(walk.number, head) for head in range(model.config.heads)]
+    every = heads is None or (mlps and model.config.d_mlp)
+    end = model.config.layers if every else 1 + max((head.layer for head in heads or ()), default=-1)
+    while walk.number < end:
+        refs = (HeadRef(walk.number, head) for head in range(model.config.heads))
+        here: list[Component] = [head for head in refs if heads is None or head in heads]
         if mlps and model.config.d_mlp:
             here.append(MLPRef(walk.number))
         common = walk.step("resid_pre", "z")
-        chunk = at_a_time(model, tokens, len(here))
+        chunk = at_a_time(model, tokens, max(1, len(here)))
         for first in range(0, len(here), chunk):
             what = tuple(here[first : first + chunk])
             values = _without(walk, common, what, metric).unflatten(0, (len(what), -1))  # (n, B)

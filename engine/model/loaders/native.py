@@ -5,88 +5,62 @@ The header can be read without torch, so that the window lists models before tor
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import struct
-from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.model.config import ModelConfig
+from engine.model.loaders import tensor_file
+from engine.model.loaders.header import Header, ModelFileError, Report, quiet
+from engine.model.loaders.tensor_file import TensorFile
 
 if TYPE_CHECKING:
     from engine.model.tokenizer import Tokenizer
     from engine.model.transformer import Transformer
 
 FORMAT = "headscope-1"
-LARGEST_HEADER = 100_000_000  # bytes, the limit that safetensors itself sets
 
 
-class ModelFileError(ValueError):
-    """A model file that cannot be opened; the message is one line for the user."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of itself. `tokenizer` holds definition (JSON text), bos (id or null) and prepend_bos."""
-
-    config: ModelConfig
-    tokenizer: dict[str, Any]
-    parameters: int
+def is_native(path: Path) -> bool:
+    """Whether a safetensors file is one of ours. Raises ModelFileError when it cannot be read at all."""
+    return tensor_file.read_header(path).notes.get("format") == FORMAT
 
 
 def read_header(path: Path) -> Header:
-    """Configuration, tokenizer settings and size of a native file, without its weights. Raises ModelFileError."""
-    fields, room = _safetensors_header(path)
-    notes = fields.pop("__metadata__", {})
-    if not isinstance(notes, dict) or notes.get("format") != FORMAT:
+    """Configuration and size of a native file, without its weights. Raises ModelFileError."""
+    return _read(path)[0]
+
+
+def files(path: Path) -> tuple[Path, ...]:
+    """What the model's hash is taken over."""
+    return (path,)
+
+
+def _read(path: Path) -> tuple[Header, dict[str, Any]]:
+    """The header, and the fields of the tokenizer: definition (JSON text), bos (id or null) and prepend_bos."""
+    found = tensor_file.read_header(path)
+    if found.notes.get("format") != FORMAT:
         raise ModelFileError(f"{path.name} is not a Headscope model: it carries no configuration")
     try:
-        config = ModelConfig.from_dict(json.loads(notes["config"]))
-        tokenizer = dict(json.loads(notes["tokenizer"]))
-        parameters = sum(prod(field["shape"]) for field in fields.values())
-        last_byte = max(field["data_offsets"][1] for field in fields.values())
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        config = ModelConfig.from_dict(json.loads(found.notes["config"]))
+        tokenizer = dict(json.loads(found.notes["tokenizer"]))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path.name} is damaged: {type(error).__name__} in its header, {error}") from None
-    if last_byte != room:
-        raise ModelFileError(f"{path.name} is damaged: it has {room} bytes of weights where {last_byte} belong")
-    if config.layers > len(fields):
+    if config.layers > len(found.shapes):
         raise ModelFileError(f"{path.name} is damaged: it has no weights for {config.layers} layers")
-    return Header(config, tokenizer, parameters)
+    has_bos = tokenizer.get("bos") is not None
+    prepends = has_bos and bool(tokenizer.get("prepend_bos"))
+    return Header(config, found.parameters, found.size, _stored(found), has_bos, prepends), tokenizer
 
 
-def _safetensors_header(path: Path) -> tuple[dict[str, Any], int]:
-    """The fields of the header, and how many bytes of weights come after it."""
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            start = file.read(8)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
-            if length > min(size - 8, LARGEST_HEADER):
-                raise ModelFileError(f"{path.name} is damaged or not a safetensors file: its header does not fit in it")
-            fields = json.loads(file.read(length))
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"{path.name} is damaged or not a safetensors file: its header cannot be read") from None
-    if not isinstance(fields, dict):
-        raise ModelFileError(f"{path.name} is damaged or not a safetensors file: its header cannot be read")
-    return fields, size - 8 - length
-
-
-def fingerprint(path: Path) -> str:
-    """The first 12 hex digits of the file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+def _stored(found: TensorFile) -> str:
+    return f"Headscope, {', '.join(sorted(set(found.kinds.values())))}"
 
 
 def save(path: Path, model: Transformer, tokenizer: Tokenizer) -> None:
     """Write weights, configuration and tokenizer as one file, put in place at once."""
-    from safetensors import torch as files
+    from safetensors import torch as written
 
     notes = {
         "format": FORMAT,
@@ -97,44 +71,19 @@ def save(path: Path, model: Transformer, tokenizer: Tokenizer) -> None:
     }
     temporary = path.with_suffix(".tmp")
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-    temporary.write_bytes(files.save(weights, metadata=notes))  # safetensors' own files are closed to others
+    temporary.write_bytes(written.save(weights, metadata=notes))  # safetensors' own files are closed to others
     os.replace(temporary, path)
 
 
-def load(path: Path) -> tuple[Transformer, Tokenizer]:
-    """Open a native file. Raises ModelFileError when it is missing, damaged, at odds with itself or not finite.
+def load(path: Path, report: Report = quiet) -> tuple[Transformer, Tokenizer]:
+    """Open a native file. Raises ModelFileError when it is missing, damaged, at odds with itself or not finite."""
+    from engine.model.loaders.assemble import assemble, tokenizer_for
 
-    The file is read whole and not mapped: a mapped file cannot be replaced on Windows.
-    """
-    import torch
-    from safetensors import SafetensorError
-    from safetensors import torch as files
-
-    from engine.model.transformer import Transformer
-
-    header = read_header(path)
+    header, tokenizer = _read(path)
+    report(0, 1, f"reading {path.name}")
+    weights = {name: value.float() for name, value in tensor_file.read_tensors(path).items()}
+    model = assemble(path.name, header.config, weights)
     try:
-        weights = {name: value.float() for name, value in files.load(path.read_bytes()).items()}
-        with torch.device("meta"):
-            model = Transformer(header.config)
-        model.load_state_dict(weights, assign=True)
-    except SafetensorError as error:
-        raise ModelFileError(f"{path.name} is damaged: {error}") from None
-    except (RuntimeError, TypeError):
-        raise ModelFileError(f"{path.name} is damaged: its weights do not fit its configuration") from None
-    broken = next((name for name, value in weights.items() if not value.isfinite().all()), None)
-    if broken:
-        raise ModelFileError(f"{path.name} cannot be used: the weights {broken} hold numbers that are not finite")
-    return model.eval(), _tokenizer(path, header)
-
-
-def _tokenizer(path: Path, header: Header) -> Tokenizer:
-    from engine.model.tokenizer import Tokenizer
-
-    try:
-        tokenizer = Tokenizer(**header.tokenizer)
-    except Exception:  # the tokenizers library raises nothing more special
+        return model, tokenizer_for(path.name, header.config, **tokenizer)
+    except TypeError:  # other fields than ours
         raise ModelFileError(f"{path.name} is damaged: its tokenizer cannot be read") from None
-    if max(tokenizer.size, 1 + (tokenizer.bos or 0)) > header.config.vocabulary:
-        raise ModelFileError(f"{path.name} is damaged: its tokenizer has more tokens than its embedding")
-    return tokenizer

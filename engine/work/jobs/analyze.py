@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from engine.circuits import budget
 from engine.circuits.scores.matcher import followed
 from engine.circuits.scores.patterns import followers
 from engine.model.tokenizer import Tokenizer
@@ -29,26 +32,28 @@ def analyze(request: Analyze, state: EngineState, task: Task) -> Analysis:
     key = (opened.info.hash, request)
     known = state.recent.get(key)
     if known is None:
-        known = _run(request, read(request.prompt, opened), opened, task)
+        known = _run(request, read(request.prompt, opened), state, task)
         state.recent.put(key, known)
     return known
 
 
-def _run(request: Analyze, reading: Reading, opened: OpenModel, task: Task) -> Analysis:
+def _run(request: Analyze, reading: Reading, state: EngineState, task: Task) -> Analysis:
+    opened = state.require()
     ids, tokens = reading.ids, batch(reading.ids)  # (1, T)
-    watch = Pictures(len(opened.model.config.all_heads))
+    config = opened.model.config
+    watch = Pictures(config.layers, config.heads, len(ids))
     tap = run_tap(task, opened, tokens, reading.bos, request.interventions, watch)
-    logits = opened.model(tokens, tap)[0]  # (T, V)
-    log_total = logits.logsumexp(-1)  # (T)
-    if not log_total.isfinite().all():
-        raise ValueError("this model's numbers overflow on this prompt: its weights are damaged, open another")
+    foretold = _foretold(opened, opened.model.residual(tokens, tap)[0], tokens[0])
+    if watch.streams is not None:
+        state.recent.put(streams_key(opened, request), watch.streams)
     return Analysis(
         model=opened.info,
         prompt=request.prompt,
         tokens=tokens_of(opened.tokenizer, ids),
-        losses=frozen(_losses(logits, log_total, tokens[0])),
-        predictions=best(opened.tokenizer, logits[-1], float(log_total[-1]), BEST),
-        position_predictions=_everywhere(opened.tokenizer, logits, log_total),
+        losses=frozen(foretold.losses),
+        log_chances=frozen(foretold.last - foretold.last_total),
+        predictions=best(opened.tokenizer, foretold.last, foretold.last_total, BEST),
+        position_predictions=foretold.everywhere,
         matcher=_matcher(opened.tokenizer, reading),
         patterns=watch.patterns,
         thumbnails=watch.thumbnails,
@@ -59,17 +64,43 @@ def _run(request: Analyze, reading: Reading, opened: OpenModel, task: Task) -> A
     )
 
 
-def _losses(logits: Tensor, log_total: Tensor, tokens: Tensor) -> Tensor:
-    """(T, V) logits and their log-sum-exp (T) to losses (T) in nats, NaN at position 0.
+@dataclass(frozen=True)
+class _Foretold:
+    """Losses (T) in nats, NaN at position 0; the best guess after each token; the last logits (V) with log-sum-exp."""
+
+    losses: Tensor
+    everywhere: tuple[Prediction, ...]
+    last: Tensor
+    last_total: float
+
+
+def _foretold(opened: OpenModel, stream: Tensor, tokens: Tensor) -> _Foretold:
+    """From the normed final stream (T, d): logits in blocks of positions, for all at once they may be gigabytes.
 
     The log-probabilities of the whole vocabulary (losses.token_losses) would take longer than the run itself.
     """
-    losses = torch.full(tokens.shape, math.nan)  # (T)
-    losses[1:] = log_total[:-1] - logits[:-1].gather(-1, tokens[1:, None])[:, 0]
-    return losses
+    unembedding, count = opened.model.unembedding, len(tokens)
+    losses = torch.full((count + 1,), math.nan)  # (T + 1)
+    everywhere: list[Prediction] = []
+    block = budget.portion(2 * stream.element_size() * unembedding.shape[1], count)
+    for start in range(0, count, block):
+        logits = stream[start : start + block] @ unembedding  # (b, V)
+        log_total = logits.logsumexp(-1)  # (b)
+        if not log_total.isfinite().all():
+            raise ValueError("this model's numbers overflow on this prompt: its weights are damaged, open another")
+        following = tokens[start + 1 : start + 1 + block]  # (b), at the end one less
+        known = len(following)
+        losses[start + 1 : start + 1 + known] = log_total[:known] - logits[:known].gather(-1, following[:, None])[:, 0]
+        everywhere += _guesses(opened.tokenizer, logits, log_total)
+    return _Foretold(losses[:count], tuple(everywhere), logits[-1], float(log_total[-1]))
 
 
-def _everywhere(tokenizer: Tokenizer, logits: Tensor, log_total: Tensor) -> tuple[Prediction, ...]:
+def streams_key(opened: OpenModel, request: Analyze) -> Hashable:
+    """Where the recent answers keep the streams of a run whose patterns were too many."""
+    return opened.info.hash, "streams", request
+
+
+def _guesses(tokenizer: Tokenizer, logits: Tensor, log_total: Tensor) -> tuple[Prediction, ...]:
     top, chosen = logits.max(-1)  # (T)
     chances = (top - log_total).exp().tolist()
     rows = zip(chosen.tolist(), chances, top.tolist(), strict=True)

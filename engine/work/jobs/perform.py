@@ -7,11 +7,12 @@ from __future__ import annotations
 import torch
 
 from engine.work.jobs.analyze import analyze
+from engine.work.jobs.compare import compare
 from engine.work.jobs.examine_head import examine_head
 from engine.work.jobs.load import load_model
 from engine.work.jobs.observe_behaviour import observe_behaviour
 from engine.work.jobs.score_heads import score_heads
-from engine.work.requests import Analyze, ExamineHead, LoadModel, ObserveBehaviour, Request, ScoreHeads
+from engine.work.requests import Analyze, Compare, ExamineHead, LoadModel, ObserveBehaviour, Request, ScoreHeads
 from engine.work.results import Answer
 from engine.work.state import EngineState
 from engine.work.task import Task
@@ -27,6 +28,8 @@ def perform(request: Request, state: EngineState, task: Task) -> Answer:
             return analyze(request, state, task)
         case ExamineHead():
             return examine_head(request, state, task)
+        case Compare():
+            return compare(request, state, task)
         case ObserveBehaviour():
             return observe_behaviour(request, state, task)
         case ScoreHeads():

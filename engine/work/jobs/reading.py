@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from engine.circuits import budget
 from engine.circuits.scores.probes import random_repeat
+from engine.model.config import ModelConfig
 from engine.model.tokenizer import PromptError
 from engine.work.requests import Prompt
 from engine.work.state import OpenModel
 
+SQUARES, BYTES = 3, 4  # matrices of (T, T) for every head of a layer at a time: scores, pattern, picture
 TAIL = 64  # characters kept for each token of context when a pasted book is cut before it is encoded
 
 
@@ -41,19 +45,27 @@ def read(prompt: Prompt, opened: OpenModel) -> Reading:
 
 
 def _within_context(prompt: Prompt, opened: OpenModel) -> Reading:
-    tokenizer, context = opened.tokenizer, opened.model.config.context
+    tokenizer, (context, reason) = opened.tokenizer, _longest(opened.model.config)
     text = prompt.text[-TAIL * context :] if prompt.truncate else prompt.text
     ids = tokenizer.encode(text, prompt.bos)
     bos = ids[0] if ids and ids[0] == tokenizer.bos else None
     if len(ids) <= context and len(text) == len(prompt.text):
         return Reading(ids, bos)
     if not prompt.truncate:
-        raise PromptError(f"the prompt has {len(ids)} tokens and this model reads at most {context}")
+        raise PromptError(f"the prompt has {len(ids)} tokens, over {reason}")
     first = [] if bos is None else [bos]
     kept = ids[max(0, len(ids) - context) + len(first) :]
     beginning = "BOS and the last" if first else "the last"
-    notice = f"This prompt is over the model's context of {context}: {beginning} {len(kept)} tokens are read."
+    notice = f"This prompt is over {reason}: {beginning} {len(kept)} tokens are read."
     return Reading(first + kept, bos, notice)
+
+
+def _longest(config: ModelConfig) -> tuple[int, str]:
+    """How many tokens can be read, and what sets that limit: the context, or room for the scores of one layer."""
+    room = math.isqrt(budget.limit() // (SQUARES * BYTES * config.heads))
+    if room < config.context:
+        return room, f"the room in the memory budget of {budget.limit() // budget.MEGABYTE} MB, {room} tokens,"
+    return config.context, f"the model's context of {config.context}"
 
 
 def probe_bos(opened: OpenModel, wanted: bool | None) -> int | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.circuits.interventions.ablation import tap_for
 from engine.circuits.interventions.values import Intervention
-from engine.model.taps import CancelCheck, chain
+from engine.model.taps import Pause, chain
 from engine.model.tokenizer import Tokenizer
 from engine.model.transformer import Tap
 from engine.work.results import Prediction, Token
@@ -31,16 +31,16 @@ def run_tap(
     interventions: Sequence[Intervention] = (),
     *watchers: Tap,
 ) -> Tap:
-    """A tap for runs on `tokens` (B, T) that stops a cancelled run, intervenes and lets others watch.
+    """A tap for runs on `tokens` (B, T): lets urgent work pass, stops when cancelled, intervenes, lets others watch.
 
     Raises ValueError, in one line, for interventions that do not fit the model or the prompt.
     """
-    check, kinds = CancelCheck(task.cancelled), {getattr(value, "kind", None) for value in interventions}
+    pause, kinds = Pause(task.yield_point), {getattr(value, "kind", None) for value in interventions}
     reference = None
     if kinds & {"mean", "resample"}:
         rows = len(tokens) if "resample" in kinds else max(len(tokens), MEAN_ROWS)
         reference = _reference(opened, rows, tokens.shape[1], bos)
-    return chain(check, tap_for(opened.model, tokens, interventions, bos, reference, check), *watchers)
+    return chain(pause, tap_for(opened.model, tokens, interventions, bos, reference, pause), *watchers)
 
 
 def _reference(opened: OpenModel, rows: int, length: int, bos: int | None) -> Tensor:

@@ -18,6 +18,7 @@ from engine.circuits.scores.losses import copy_losses, token_losses
 from engine.circuits.scores.patterns import ScorePatterns, WatchMass, control_stripe, followers
 from engine.circuits.scores.probes import OLSSON_COPIES, OLSSON_SAMPLES, control, olsson_length, random_repeat
 from engine.circuits.statistics import mean_and_error
+from engine.model.config import HeadRef
 from engine.model.transformer import Tap
 from engine.work.jobs.copying import copying_scores, with_copying
 from engine.work.jobs.head_scores import defined, head_scores, joined
@@ -40,6 +41,9 @@ def score_heads(request: ScoreHeads, state: EngineState, task: Task) -> RoleScor
     return known
 
 
+MANY_HEADS, NOTABLE = 64, 16
+
+
 class _Scoring:
     """One request on its way; every method is a stage."""
 
@@ -50,17 +54,25 @@ class _Scoring:
         self.bos = probe_bos(opened, request.bos)
         self.repeats = repeat_rows(opened, self.length, request.samples, request.seed, request.bos)  # (N, T)
         self.portions = chunks(self.repeats, opened, opened.model.config.heads)  # of the removals
-        self.total = 2 + len(self.portions) * len(opened.model.config.all_heads)
+        heads = len(opened.model.config.all_heads)
+        usual = heads if heads <= MANY_HEADS else NOTABLE
+        self.removals = min(heads, usual if request.removals is None else request.removals)
+        self.total = 2 + len(self.portions) * self.removals
 
     def complete(self) -> RoleScores:
         scores = self._patterns()
         self.task.report(1, self.total, "what heads copy", scores)
         scores = replace(scores, heads=with_copying(scores.heads, copying_scores(self.state, self.task)))
         self.task.report(2, self.total, "removing heads one by one", scores)
-        heads, gone = [], removed(self.request.interventions)
-        for score, rise in zip(scores.heads, self._loss_rises(), strict=True):
-            heads.append(replace(score, ablation_delta_loss=0.0 if score.ref in gone else defined(rise)))
+        rises = self._loss_rises(self._to_remove(scores))
+        rises |= dict.fromkeys(removed(self.request.interventions), 0.0)
+        heads = (replace(score, ablation_delta_loss=defined(rises.get(score.ref))) for score in scores.heads)
         return replace(scores, heads=tuple(heads), complete=True)
+
+    def _to_remove(self, scores: RoleScores) -> frozenset[HeadRef]:
+        """Of a large model the heads whose patterns say most: to remove each of hundreds would take many minutes."""
+        loudest = sorted(scores.heads, key=lambda row: -max(row.induction or 0.0, row.previous_token or 0.0))
+        return frozenset(row.ref for row in loudest[: self.removals])
 
     def _patterns(self) -> RoleScores:
         request, config = self.request, self.opened.model.config
@@ -108,19 +120,22 @@ class _Scoring:
             parts.append(watch.mass())  # (B, heads)
         return mean_and_error(torch.cat(parts))[0].tolist()
 
-    def _loss_rises(self) -> list[float]:
-        """How much more the second copy costs, without its first token, when a head is removed; for every head."""
+    def _loss_rises(self, heads: frozenset[HeadRef]) -> dict[HeadRef, float | None]:
+        """How much more the second copy costs, without its first token, when one of these heads is removed."""
+        if not heads:
+            return {}
         model, samples, done = self.opened.model, [], 2
         for tokens in self.portions:
             metric = TokenLoss(model, tokens, tokens.shape[1] - self.length + 1)
-            rises = []
-            for part in removals(model, tokens, metric, tap=self._tap(tokens)):
+            rises, order = [], []
+            for part in removals(model, tokens, metric, heads, tap=self._tap(tokens)):
                 self.task.yield_point()
                 rises.append(part.effect)  # (n, B)
+                order += [part for part in part.what if isinstance(part, HeadRef)]
                 done += len(part.what)
                 self.task.report(done, self.total, "removing heads one by one")
             samples.append(torch.cat(rises))  # (heads, B)
-        return torch.cat(samples, dim=1).mean(1).tolist()
+        return dict(zip(order, torch.cat(samples, dim=1).mean(1).tolist(), strict=True))
 
     def _tap(self, tokens: Tensor, *watchers: Tap) -> Tap:
         return run_tap(self.task, self.opened, tokens, self.bos, self.request.interventions, *watchers)

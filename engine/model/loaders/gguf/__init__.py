@@ -1,0 +1,1 @@
+"""GGUF files: header, quantised blocks, tokenizer, and the weights of each architecture."""
