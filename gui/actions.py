@@ -11,6 +11,7 @@ from engine.work.requests import Prompt, Repeat
 from engine.work.results import Analysis, Behaviour
 from gui.prompts import samples
 from gui.state import ExplorerState, HeadOrder
+from gui.steps import removed_heads
 
 
 class Actions(QObject):
@@ -118,16 +119,16 @@ class Actions(QObject):
         head = self._state.held_head
         if head is not None:
             self._state.toggle_removal(head)
-            gone = head in self._state.selection.ablated
+            gone = head in removed_heads(self._state.selection.steps)
             self.said.emit(f"Head {head} {'removed' if gone else 'put back'}", "Ctrl+Z takes that back.")
 
     @Slot()
     def restore_all(self) -> None:
-        self._state.select(ablated=())
-        self.said.emit("Every head put back", "Ctrl+Z takes that back.")
+        self._state.select(steps=())
+        self.said.emit("Every intervention taken back", "Ctrl+Z takes that back.")
 
     def has_removals(self) -> bool:
-        return bool(self._state.selection.ablated)
+        return bool(self._state.selection.steps)
 
     def can_undo(self) -> bool:
         return self._state.can_undo
@@ -148,6 +149,22 @@ class Actions(QObject):
         self._state.let_go()
 
     # ------------------------------------------------------------ view
+    def show_workspace(self, name: str) -> Callable[[], None]:
+        """Something to be done later: show that arrangement of the panels."""
+
+        def show() -> None:
+            self._state.select(workspace=name)
+
+        return show
+
+    def is_workspace(self, name: str) -> Callable[[], bool]:
+        """A question to be asked later."""
+
+        def answer() -> bool:
+            return self._state.selection.workspace == name
+
+        return answer
+
     @Slot()
     def toggle_first(self) -> None:
         self._state.select(hide_first=not self._state.selection.hide_first)

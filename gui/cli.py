@@ -15,7 +15,12 @@ from gui.export import save_figure
 from gui.state import exists
 from gui.studio import Studio
 
-VIEWS = ("window", "heads", "head", "roles", "prediction", "removals", "tokens")
+WORKSPACE_VIEWS = ("window", "circuit", "evidence")
+PANEL_VIEWS = (
+    *("heads", "head", "roles", "prediction", "interventions", "tokens"),
+    *("diagram", "matrix", "pair", "page", "attention", "logits", "sweep"),
+)
+VIEWS = (*WORKSPACE_VIEWS, *PANEL_VIEWS)
 ENDINGS = (".png", ".svg")
 
 
@@ -79,6 +84,7 @@ def render(
     try:
         analysis = studio.show(model, Prompt(prompt))
         pins.check(analysis)
+        studio.bring(name)
         studio.state.select(head=pins.head, token=pins.token, other=corrupt)
         studio.settle()
         problem = studio.state.findings.other_problem

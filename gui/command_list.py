@@ -11,6 +11,7 @@ from gui.library import Library
 from gui.memory import MemoryBudget
 from gui.model_commands import ModelDialogs, memory_commands, model_commands
 from gui.theme import ThemeManager
+from gui.workspaces import WORKSPACES
 
 
 class WindowDoings(Protocol):
@@ -21,6 +22,8 @@ class WindowDoings(Protocol):
     def focus_prompt(self) -> None: ...
 
     def let_go(self) -> None: ...
+
+    def rearrange(self) -> None: ...
 
     def toggle_full_screen(self) -> None: ...
 
@@ -171,10 +174,35 @@ def head_commands(actions: Actions, window: WindowDoings) -> list[Command]:
 
 def view_commands(actions: Actions, window: WindowDoings, themes: ThemeManager) -> list[Command]:
     return [
+        *_workspace_commands(actions, window),
         *_picture_commands(actions),
         *_order_commands(actions),
         *_look_commands(window, themes),
     ]
+
+
+def _workspace_commands(actions: Actions, window: WindowDoings) -> list[Command]:
+    shown = [
+        Command(
+            f"workspace.{workspace.name}",
+            "View",
+            workspace.title,
+            actions.show_workspace(workspace.name),
+            workspace.tip,
+            (f"Ctrl+{number}",),
+            checked=actions.is_workspace(workspace.name),
+            group="workspace",
+        )
+        for number, workspace in enumerate(WORKSPACES.values(), 1)
+    ]
+    again = Command(
+        "panels.rearrange",
+        "View",
+        "Panels as they were",
+        window.rearrange,
+        "Puts the panels of this workspace back where they stood at first.",
+    )
+    return [*shown, again]
 
 
 def _picture_commands(actions: Actions) -> list[Command]:

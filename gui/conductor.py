@@ -9,19 +9,7 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal, SignalInstance, Slot
 
-from engine.model.config import HeadRef
-from engine.work.requests import (
-    Analyze,
-    Compare,
-    ExamineHead,
-    Lane,
-    LoadModel,
-    ObserveBehaviour,
-    Prompt,
-    Request,
-    ScoreHeads,
-    removing,
-)
+from engine.work.requests import Analyze, Lane, LoadModel, Prompt, Request
 from engine.work.results import (
     Analysis,
     Comparison,
@@ -29,11 +17,12 @@ from engine.work.results import (
     Finished,
     ModelInfo,
     Progress,
-    RoleScores,
 )
 from gui.model_words import title_of
+from gui.needs import PANEL_FINDINGS, Need, model_needs, opening_needs, run_needs
 from gui.prompts import samples
 from gui.state import ExplorerState, Hover, Selection, Status
+from gui.steps import in_force
 
 LANES: tuple[Lane, ...] = ("load", "run", "sweep")
 IDLE = Status()
@@ -48,14 +37,6 @@ class Service(Protocol):
     def submit(self, request: Request) -> int: ...
 
     def cancel(self, request_id: int) -> None: ...
-
-
-@dataclass(frozen=True)
-class Need:
-    """One thing the window wants to know: the question, and under which name its answer is filed."""
-
-    name: str
-    request: Request
 
 
 @dataclass(frozen=True)
@@ -104,12 +85,12 @@ class Conductor(QObject):
     @Slot()
     def steer(self) -> None:
         """Ask for whatever is needed next and not already under way."""
-        if not self._state.selection.ablated and self._prompt_is_read():
+        if not self._state.in_force and self._prompt_is_read():
             self._answered.pop("analysis", None)  # what is no longer kept has to be asked for again
             self._state.find(analysis=self._state.findings.baseline)
         if self._state.selection.prompt.text == "" and self._state.selection.prompt.repeat is None:
             self._state.find(problem=None)  # what was wrong went with the text
-        if not self._state.selection.other:
+        if not self._state.selection.other and not (self._state.selection.difference and self._state.in_force):
             self._answered.pop("comparison", None)
             self._state.find(comparison=None, other_detail=None, other_problem=None)
         needs = self._needs()
@@ -133,40 +114,11 @@ class Conductor(QObject):
             self._service.cancel(errand.id)
 
     def _needs(self) -> list[Need]:
-        """Everything that the window wants to know now, the most urgent first.
-
-        Behaviour goes into the run lane, so that it interrupts the model's scores without starting them anew.
-        """
-        shown, findings = self._state.selection, self._state.findings
-        needs = [Need("model", LoadModel(shown.model))] if shown.model else []
-        if findings.model is None:
-            return needs
-        needs.append(Need("scores", ScoreHeads(length=probe_length(findings.model))))
-        if shown.prompt.text or shown.prompt.repeat:
-            needs.append(Need("baseline", Analyze(shown.prompt)))
-        if not self._prompt_is_read() or findings.baseline is None:
-            return needs
-        if shown.ablated:
-            needs.append(Need("analysis", Analyze(shown.prompt, removing(shown.ablated))))
-        head = self._state.shown_head
-        if head is not None and (shown.raw_scores or findings.baseline.patterns is None):
-            needs.append(Need("detail", ExamineHead(shown.prompt, head, removing(shown.ablated))))
-        needs += self._needs_of_comparison(shown, head)
-        in_reach = shown.token is not None and shown.token < len(findings.baseline.tokens)
-        destination = shown.token if in_reach else None
-        needs.append(Need("behaviour", ObserveBehaviour(shown.prompt, destination, lane="run")))
-        return needs
-
-    def _needs_of_comparison(self, shown: Selection, head: HeadRef | None) -> list[Need]:
-        """Both prompts side by side, and where their patterns were too many to be kept the shown head on the other."""
-        if not shown.other:
-            return []
-        other, removal = Prompt(shown.other, bos=shown.prompt.bos), removing(shown.ablated)
-        needs = [Need("comparison", Compare(shown.prompt, other, removal))]
-        found = self._state.findings.fitting_comparison
-        if found is not None and found.second.patterns is None and head is not None:
-            needs.append(Need("other_detail", ExamineHead(other, head, removal)))
-        return needs
+        """Everything that the window wants to know now, the most urgent first."""
+        needs = list(opening_needs(self._state))
+        if self._prompt_is_read():
+            needs += run_needs(self._state)
+        return [*needs, *model_needs(self._state)]
 
     def _prompt_is_read(self) -> bool:
         """Whether the baseline is that of the present prompt; a prompt that failed is not read."""
@@ -211,8 +163,8 @@ class Conductor(QObject):
     def _note_progress(self, message: Progress, lane: Lane) -> None:
         if lane == "load" or "load" not in self._errands:  # an opening is what a person waits for
             self._state.find(status=Status(message.what, message.done, message.total))
-        if isinstance(message.partial, RoleScores):
-            self._state.find(scores=message.partial)
+        if message.partial is not None:
+            self._state.find(**{self._errands[lane].need.name: message.partial})
 
     def _file(self, need: Need, answer: object) -> None:
         match answer:
@@ -220,12 +172,15 @@ class Conductor(QObject):
                 self._open(need, answer)
             case Analysis() if need.name == "baseline":
                 self._fresh_model = False
-                shown = {} if self._state.selection.ablated else {"analysis": answer}
+                meddled = in_force(self._state.selection.steps, self._state.findings.model, len(answer.tokens))
+                shown = {} if meddled else {"analysis": answer}
                 self._state.find(baseline=answer, problem=None, **shown)
             case Comparison():
                 self._state.find(comparison=answer, other_problem=None)
             case _:
-                self._state.find(**{need.name: answer})
+                troubles = {name: why for name, why in self._state.findings.troubles.items() if name != need.name}
+                changed = {} if len(troubles) == len(self._state.findings.troubles) else {"troubles": troubles}
+                self._state.find(**{need.name: answer}, **changed)
 
     def _open(self, need: Need, model: ModelInfo) -> None:
         """A new model: what is known of the old one is stale, but stays in sight until the first new run."""
@@ -233,13 +188,13 @@ class Conductor(QObject):
         self._fresh_model = True
         self._call_off_runs()
         opened = self._state.selection.model
-        self._state.find(
-            model=model, opened=opened, behaviour=None, scores=None, detail=None, comparison=None, problem=None
-        )
+        known = dict.fromkeys(("behaviour", "scores", "detail", "comparison", "problem", *PANEL_FINDINGS))
+        self._state.find(model=model, opened=opened, troubles={}, **known)
         own, prompt = samples(model), self._state.selection.prompt
         if prompt == Prompt() and own:
             prompt = Prompt(own[0].text)
-        self._state.select(prompt=prompt, ablated=(), head=None, token=None, source=None, layers=None, other=None)
+        pins = dict.fromkeys(("head", "token", "source", "pair", "layers", "other"))
+        self._state.select(prompt=prompt, target="", against="", **pins)
 
     def _fail(self, need: Need, failure: Failure) -> None:
         if need.name == "model":
@@ -247,6 +202,9 @@ class Conductor(QObject):
         elif need.name in ("comparison", "other_detail"):
             self._state.find(comparison=None, other_problem=failure)
             return  # said under the prompt: while a person still types in it, this is no news
+        elif need.name in PANEL_FINDINGS:
+            self._state.find(troubles={**self._state.findings.troubles, need.name: failure}, **{need.name: None})
+            return  # said where the answer would stand
         elif need.name == "baseline":
             sample = self._own_sample()
             if sample is not None:
@@ -268,8 +226,3 @@ class Conductor(QObject):
         own = samples(model) if self._fresh_model and model is not None else ()
         self._fresh_model = False
         return Prompt(own[0].text) if own else None
-
-
-def probe_length(model: ModelInfo) -> int:
-    """How many tokens the random repeat may have: 40 where context and vocabulary allow it."""
-    return max(1, min(40, (model.context - 1) // 2, model.vocabulary - 1))

@@ -12,32 +12,40 @@ from gui.actions import Actions
 from gui.command_list import all_commands
 from gui.commands import MENUS, CommandSet
 from gui.dialogs import Dialogs
+from gui.dock_host import DockHost
 from gui.drops import DropZone
 from gui.exporter import Exporter, NumberedPanel
 from gui.library import Library
 from gui.memory import MemoryBudget
 from gui.menus import ChangingMenus
+from gui.panel import Panel
+from gui.panels.attention_panel import AttentionPanel
+from gui.panels.diagram_panel import DiagramPanel
 from gui.panels.head_panel import HeadPanel
 from gui.panels.heads_panel import HeadsPanel
+from gui.panels.interventions_panel import InterventionsPanel
+from gui.panels.logits_panel import LogitsPanel
+from gui.panels.matrix_panel import MatrixPanel
+from gui.panels.page_panel import PagePanel
+from gui.panels.pair_panel import PairPanel
 from gui.panels.prediction_panel import PredictionPanel
 from gui.panels.prompt_panel import PromptPanel
-from gui.panels.removals_panel import RemovalsPanel
 from gui.panels.roles_panel import RolesPanel
+from gui.panels.sweep_panel import SweepPanel
 from gui.settings import Settings
-from gui.splitter import HairlineSplitter
 from gui.state import ExplorerState, Findings, Selection, changed
 from gui.theme import BODY, ThemeManager, palette, style_sheet, ui_font
 from gui.top_bar import TopBar
-from gui.widgets.panel_frame import PanelFrame
 from gui.widgets.sentence_bar import SentenceBar
 from gui.widgets.toast import ToastStack
 from gui.wording import LEAD_ROLES, sentence_of
+from gui.workspaces import WORKSPACES
 
 TRY_REPEAT = "Try one that repeats"
 
 
 class MainWindow(QMainWindow):
-    """The Explore workspace."""
+    """Top line, prompt, the panels of one workspace, and one sentence."""
 
     def __init__(self, state: ExplorerState, themes: ThemeManager, settings: Settings) -> None:
         super().__init__()
@@ -71,47 +79,48 @@ class MainWindow(QMainWindow):
         self.top = TopBar(self)
         self.prompt = PromptPanel(state, actions)
         self.heads, self.roles, self.head = HeadsPanel(state), RolesPanel(state), HeadPanel(state)
-        self.prediction, self.removals = PredictionPanel(state, actions), RemovalsPanel(state)
+        self.prediction, self.interventions = PredictionPanel(state, actions), InterventionsPanel(state)
+        self.diagram, self.matrix, self.pair = DiagramPanel(state), MatrixPanel(state), PairPanel(state)
+        self.page, self.attention = PagePanel(state), AttentionPanel(state)
+        self.logits, self.sweep = LogitsPanel(state), SweepPanel(state)
         self.sentence = SentenceBar()
         self.sentence.buttonClicked.connect(actions.first_sample)
         actions.said.connect(self.toasts.show_message)
-        self._frames: dict[str, PanelFrame] = {
+        self.panels: dict[str, Panel] = {
             "heads": self.heads,
             "roles": self.roles,
             "head": self.head,
             "prediction": self.prediction,
-            "removals": self.removals,
+            "interventions": self.interventions,
+            "diagram": self.diagram,
+            "matrix": self.matrix,
+            "pair": self.pair,
+            "page": self.page,
+            "attention": self.attention,
+            "logits": self.logits,
+            "sweep": self.sweep,
         }
-        self.numbered: dict[str, NumberedPanel] = {
-            "tokens": self.prompt,
-            "prediction": self.prediction,
-            "removals": self.removals,
-            "roles": self.roles,
-            "head": self.head,
-            "heads": self.heads,
-        }
-        for name, frame in self._frames.items():
-            exporter = Exporter(name, frame, {name: self.numbered[name]}, self.say, self)
+        self.numbered: dict[str, NumberedPanel] = {"tokens": self.prompt, **self.panels}
+        for name, frame in self.panels.items():
+            exporter = Exporter(name, frame, {name: frame}, self.say, self)
             frame.copyFigure.connect(exporter.copy_figure)
             frame.saveNumbers.connect(exporter.ask_numbers)
 
     @property
     def views(self) -> dict[str, QWidget]:
         """What can be drawn by itself, by name."""
-        return {"window": self, "tokens": self.prompt.strip, **self._frames}
+        return {"window": self, "tokens": self.prompt.strip, **self.panels}
 
     def _lay_out(self) -> None:
-        self.left = HairlineSplitter(Qt.Orientation.Vertical, [self.heads, self.roles], [10, 11])
-        self.right = HairlineSplitter(Qt.Orientation.Vertical, [self.prediction, self.removals], [2, 1])
-        self.columns = HairlineSplitter(Qt.Orientation.Horizontal, [self.left, self.head, self.right], [48, 56, 28])
-        self._splitters = {"left": self.left, "right": self.right, "columns": self.columns}
         body, self._rule = QWidget(), QWidget()
+        self.docks = DockHost(self.panels, body)
+        self.docks.inSight.connect(self._note_panels)
         self._rule.setFixedHeight(1)
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for widget in (self.top, self.prompt, self._rule, self.columns, self.sentence):
-            column.addWidget(widget, 1 if widget is self.columns else 0)
+        for widget in (self.top, self.prompt, self._rule, self.docks, self.sentence):
+            column.addWidget(widget, 1 if widget is self.docks else 0)
         self.setCentralWidget(body)
         self.resize(1440, 900)
 
@@ -145,6 +154,7 @@ class MainWindow(QMainWindow):
 
     def _fill_title_lines(self) -> None:
         action = self.commands.action
+        self.top.add_workspaces([action(f"workspace.{name}") for name in WORKSPACES])
         self.top.add_buttons(self.menus.models, [action("look.switch"), action("help.keys")])
         self.prompt.add_controls(
             self.menus.samples, [action("repeat.random"), action("prompt.compare"), action("repeat.bos")]
@@ -153,8 +163,14 @@ class MainWindow(QMainWindow):
         self.head.add_controls([action("picture.raw")])
 
     # ------------------------------------------------------------ following the state
+    @Slot(frozenset)
+    def _note_panels(self, panels: frozenset[str]) -> None:
+        self.state.select(panels=panels)
+
     @Slot(object, object)
     def _on_selected(self, new: Selection, old: Selection) -> None:
+        if changed(new, old, "workspace"):
+            self.docks.show_workspace(new.workspace)
         self.commands.refresh()
         self._show_status()
         self._tell()
@@ -198,6 +214,10 @@ class MainWindow(QMainWindow):
             self.heads.view.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     @Slot()
+    def rearrange(self) -> None:
+        self.docks.rearrange()
+
+    @Slot()
     def toggle_full_screen(self) -> None:
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
 
@@ -223,24 +243,24 @@ class MainWindow(QMainWindow):
         self.sentence.set_theme(theme)
         self.toasts.set_theme(theme)
         self.drops.set_theme(theme)
-        for splitter in self._splitters.values():
-            splitter.set_theme(theme)
-        for panel in (self.prompt, self.heads, self.roles, self.head, self.prediction, self.removals):
+        self.prompt.apply_theme(theme)
+        for panel in self.panels.values():
             panel.apply_theme(theme)
 
     # ------------------------------------------------------------ memory
     def _restore(self) -> None:
         self.restoreGeometry(self._settings.geometry)
-        for name, splitter in self._splitters.items():
-            splitter.restoreState(self._settings.splitter(name))
+        self.docks.remember({name: self._settings.arrangement(name) for name in WORKSPACES})
+        remembered = self._settings.workspace
+        self.state.select(workspace=remembered if remembered in WORKSPACES else "explore")
+        self.docks.show_workspace(self.state.selection.workspace)
 
     def remember(self) -> None:
         """Write down prompt, look and layout."""
         shown = self.state.selection
         self._settings.remember_prompt(shown.model, shown.prompt.text)
         self._settings.remember_look(self.themes.choice, self.themes.scale)
-        states = {name: splitter.saveState() for name, splitter in self._splitters.items()}
-        self._settings.remember_window(self.saveGeometry(), states)
+        self._settings.remember_window(self.saveGeometry(), shown.workspace, self.docks.arrangements())
         self._settings.sync()
 
     @override

@@ -15,7 +15,7 @@ from PySide6.QtCore import QByteArray, QSettings
 from gui.theme import Choice
 
 FOLDER_VARIABLE = "HEADSCOPE_HOME"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 MEMORY, LEAST_MEMORY = 512, 16  # megabytes
 MOST_RECENT = 8
 
@@ -94,13 +94,18 @@ class Settings:
     def geometry(self) -> QByteArray:
         return self._bytes("window/geometry")
 
-    def splitter(self, name: str) -> QByteArray:
-        """How a splitter was left, empty when it never was."""
-        return self._bytes(f"window/{name}{LAYOUT_VERSION}")
+    @property
+    def workspace(self) -> str:
+        return self._text("window/workspace")
 
-    def remember_window(self, geometry: QByteArray, splitters: dict[str, QByteArray]) -> None:
+    def arrangement(self, workspace: str) -> QByteArray:
+        """How the panels of a workspace were left, empty when it never was."""
+        return self._bytes(f"window/{workspace}{LAYOUT_VERSION}")
+
+    def remember_window(self, geometry: QByteArray, workspace: str, arrangements: dict[str, QByteArray]) -> None:
         self._store.setValue("window/geometry", geometry)
-        for name, state in splitters.items():
+        self._store.setValue("window/workspace", workspace)
+        for name, state in arrangements.items():
             self._store.setValue(f"window/{name}{LAYOUT_VERSION}", state)
 
     def sync(self) -> None:

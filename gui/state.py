@@ -1,5 +1,5 @@
-"""What is shown, in one place: what the user chose (`Selection`), what the engine found (`Findings`) and what
-the pointer is on (`Hover`). Panels read this and know no other panel; only the conductor talks to the engine.
+"""What is shown, in one place: what the user chose (`Selection`), what the engine found (`Findings`, findings.py)
+and what the pointer is on (`Hover`). Panels read this and know no other panel; only the conductor talks to the engine.
 """
 
 from __future__ import annotations
@@ -8,15 +8,32 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from engine.circuits.interventions.values import Intervention
 from engine.model.config import HeadRef
-from engine.work.requests import Prompt
-from engine.work.results import Analysis, Behaviour, Comparison, Failure, HeadDetail, ModelInfo, RoleScores
+from engine.work.requests import Pair, PairKind, Prompt
+from engine.work.results import Analysis
+from gui.findings import Findings as Findings
+from gui.findings import Status as Status
+from gui.steps import Steps, in_force, with_removal_toggled
 
 HeadOrder = Literal["layer", "induction", "previous"]
+EdgeSource = Literal["weights", "prompt"]
 HISTORY_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class DiagramChoice:
+    """What the composition diagram and its matrix show: kinds, how many edges of each, from which strength up, the
+    ends of the stream, and whether edges come from weights or from this prompt. `matrix`: the kind in the matrix."""
+
+    kinds: frozenset[PairKind] = frozenset(("q", "k", "v"))
+    top: int = 12
+    threshold: float = 0.0
+    ends: bool = False
+    source: EdgeSource = "weights"
+    matrix: PairKind = "k"
 
 
 @dataclass(frozen=True)
@@ -28,92 +45,33 @@ class Selection:
     token: int | None = None
     source: int | None = None
     head: HeadRef | None = None
-    ablated: tuple[HeadRef, ...] = ()
+    pair: Pair | None = None
+    steps: Steps = ()
+    difference: bool = False  # what interventions change, in the place of what they lead to
     hide_first: bool = False
     stripe: bool = False
     raw_scores: bool = False
     order: HeadOrder = "layer"
     layers: tuple[int, int] | None = None  # first and last of those in the grid; None: all
     other: str | None = None  # the prompt to compare with; None: there is none
+    diagram: DiagramChoice = DiagramChoice()
+    target: str = ""  # the token whose logit is explained, as typed; "": the best guess
+    against: str = ""  # the token it is compared with; "": the mean of all
+    workspace: str = "explore"
+    panels: frozenset[str] = frozenset()  # those in sight: only what they show is computed
 
 
-UNDOABLE = ("token", "source", "head", "ablated")
-
-
-@dataclass(frozen=True)
-class Status:
-    """A long job on its way; `total` 0 means that its length is unknown."""
-
-    text: str = ""
-    done: int = 0
-    total: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Findings:
-    """What the engine answered: `baseline` with every head in place, `analysis` the run that is shown.
-
-    `problem` says why the present prompt has no answer, `other_problem` why there is no comparison with the other; the
-    last good run stays in sight meanwhile. `other_detail` is the examined head on the other prompt. `opened` is what
-    was chosen when `model` was opened: a name, a file or a folder.
-    """
-
-    models: tuple[ModelInfo, ...] = ()
-    model: ModelInfo | None = None
-    opened: str = ""
-    baseline: Analysis | None = None
-    analysis: Analysis | None = None
-    detail: HeadDetail | None = None
-    comparison: Comparison | None = None
-    other_detail: HeadDetail | None = None
-    behaviour: Behaviour | None = None
-    scores: RoleScores | None = None
-    status: Status = Status()
-    problem: Failure | None = None
-    other_problem: Failure | None = None
-
-    @property
-    def fitting_scores(self) -> RoleScores | None:
-        """The scores, if they are of the model whose run is in sight: while a model is changed they may not be."""
-        if self.scores is None or self.analysis is None:
-            return None
-        return self.scores if self.scores.model_hash == self.analysis.model.hash else None
-
-    @property
-    def fitting_detail(self) -> HeadDetail | None:
-        """The head examined last, if it was on the run in sight."""
-        fits = self.detail is not None and self.analysis is not None and self.detail.belongs_to(self.analysis)
-        return self.detail if fits else None
-
-    @property
-    def fitting_comparison(self) -> Comparison | None:
-        """The comparison, if its first prompt is the run in sight."""
-        found, shown = self.comparison, self.analysis
-        if found is None or shown is None:
-            return None
-        same = (found.first.prompt, found.first.interventions) == (shown.prompt, shown.interventions)
-        return found if same and found.first.model == shown.model else None
-
-    def pattern_of(self, head: HeadRef) -> NDArray[Any] | None:
-        """(T, T) of the run in sight; None where it was not kept and the head has not been examined yet."""
-        return None if self.analysis is None else _pattern(head, self.analysis, self.detail)
-
-    def difference_of(self, head: HeadRef) -> NDArray[np.float32] | None:
-        """(T, T) of the run in sight minus the other prompt's, NaN without a partner; None as for `pattern_of`."""
-        found = self.fitting_comparison
-        if found is None:
-            return None
-        first, second = self.pattern_of(head), _pattern(head, found.second, self.other_detail)
-        return None if first is None or second is None else found.difference(first, second)
+UNDOABLE = ("token", "source", "head", "pair", "steps")
 
 
 @dataclass(frozen=True)
 class Hover:
-    """What the pointer is on: a token of the prompt, perhaps one it attends to, or a head."""
+    """What the pointer is on: a token of the prompt, perhaps one it attends to, a head, or a pair of heads."""
 
     token: int | None = None
     source: int | None = None
     head: HeadRef | None = None
+    pair: Pair | None = None
 
 
 @dataclass(frozen=True)
@@ -212,11 +170,13 @@ class ExplorerState(QObject):
         self.selected.emit(new, old)
 
     def let_go(self) -> bool:
-        """Escape: the hover preview goes, then the pinned token, then the head; False when none is held."""
+        """Escape: the hover preview goes, then the pinned token, the pair, the head; False when none is held."""
         if self.hover != Hover():
             self.point(Hover())
         elif self.selection.token is not None or self.selection.source is not None:
             self.select(token=None, source=None)
+        elif self.selection.pair is not None:
+            self.select(pair=None)
         elif self.selection.head is not None:
             self.select(head=None)
         else:
@@ -231,10 +191,27 @@ class ExplorerState(QObject):
         """Pin a head, or let go of the pinned one."""
         self.select(head=None if head == self.selection.head else head)
 
+    def toggle_pair(self, pair: Pair) -> None:
+        """Pin a pair, and the head that reads with it, or let go of the pinned one."""
+        if pair == self.selection.pair:
+            self.select(pair=None)
+        else:
+            self.select(pair=pair, head=pair.heads[-1] if pair.heads else self.selection.head)
+
     def toggle_removal(self, head: HeadRef) -> None:
         """Remove a head from the model, or put it back."""
-        removed = set(self.selection.ablated) ^ {head}
-        self.select(ablated=tuple(sorted(removed)))
+        self.select(steps=with_removal_toggled(self.selection.steps, head))
+
+    @property
+    def length(self) -> int | None:
+        """How many tokens the prompt has; None until it is read."""
+        read = self.findings.baseline
+        return len(read.tokens) if read is not None and read.prompt == self.selection.prompt else None
+
+    @property
+    def in_force(self) -> tuple[Intervention, ...]:
+        """The interventions that are switched on and fit the model and the prompt."""
+        return in_force(self.selection.steps, self.findings.model, self.length)
 
     @property
     def held_head(self) -> HeadRef | None:
@@ -266,26 +243,35 @@ class ExplorerState(QObject):
     @property
     def focus(self) -> Focus:
         """The places and the head to mark, hover before pin before the program's own choice."""
-        analysis, head = self.findings.analysis, self.shown_head
+        return self._focus(self.hover)
+
+    @property
+    def held_focus(self) -> Focus:
+        """The same whatever the pointer is on: what a page that takes time to compute is about."""
+        return self._focus(Hover())
+
+    def _focus(self, hover: Hover) -> Focus:
+        analysis = self.findings.analysis
+        head = self.shown_head if hover.head is not None else self.held_head
         if analysis is None or not analysis.tokens:
             return Focus()
-        destination = self._destination(len(analysis.tokens))
-        source = self._source(analysis, head, destination)
+        destination = self._destination(hover, len(analysis.tokens))
+        source = self._source(hover, analysis, head, destination)
         before = source - 1 if source else None
         if before is not None and analysis.tokens[before].id != analysis.tokens[destination].id:
             before = None
-        pinned = self.hover.head is None and self.selection.head is not None
+        pinned = hover.head is None and self.selection.head is not None
         return Focus(destination, source, before, head, pinned)
 
-    def _destination(self, count: int) -> int:
+    def _destination(self, hover: Hover, count: int) -> int:
         """Position whose row is read: hovered, pinned, or the last."""
-        for token in (self.hover.token, self.selection.token):
+        for token in (hover.token, self.selection.token):
             if token is not None and token < count:
                 return token
         return count - 1
 
-    def _source(self, analysis: Analysis, head: HeadRef | None, destination: int) -> int | None:
-        wanted = self.hover.source if self.hover.token is not None else self.selection.source
+    def _source(self, hover: Hover, analysis: Analysis, head: HeadRef | None, destination: int) -> int | None:
+        wanted = hover.source if hover.token is not None else self.selection.source
         if wanted is not None and wanted <= destination:
             return wanted
         pattern = self.findings.pattern_of(head) if head is not None else None
@@ -295,13 +281,6 @@ class ExplorerState(QObject):
         if self.selection.hide_first and destination > 0:
             row[0] = 0.0
         return int(row.argmax()) if np.isfinite(row).all() else None
-
-
-def _pattern(head: HeadRef, analysis: Analysis, detail: HeadDetail | None) -> NDArray[Any] | None:
-    if analysis.patterns is not None:
-        return analysis.patterns[head.layer, head.head]
-    examined = detail is not None and detail.head == head and detail.belongs_to(analysis)
-    return detail.pattern if examined and detail is not None else None
 
 
 def exists(head: HeadRef, analysis: Analysis) -> bool:

@@ -18,6 +18,7 @@ from gui.main_window import MainWindow
 from gui.settings import Settings
 from gui.state import ExplorerState
 from gui.theme import ThemeManager
+from gui.workspaces import WORKSPACES
 
 LONGEST_WAIT_MS = 120_000
 
@@ -67,9 +68,16 @@ class Studio(QObject):
         if not self._conductor.idle:
             raise ValueError("the engine did not finish in time")
 
+    def bring(self, name: str) -> None:
+        """Into sight, so that what it shows is asked for: a workspace, or a panel wherever it stands."""
+        if name in WORKSPACES:
+            self.state.select(workspace=name)
+        elif name in self.window.panels:
+            self.window.docks.reveal(name)
+
     def view(self, name: str, size: tuple[int, int]) -> QWidget:
         """The window, or one of its views by itself at that size."""
-        widget = self.window.views[name]
+        widget = self.window.views.get(name, self.window)
         if widget is not self.window:
             widget.setParent(None)
             self._taken.append(widget)

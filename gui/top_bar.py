@@ -40,11 +40,21 @@ class TopBar(QWidget):
         if sys.platform != "darwin":
             self._row.addWidget(self.menus, 0, Qt.AlignmentFlag.AlignVCenter)
         self._row.addWidget(self.model_button)
+        self._tabs = QHBoxLayout()
+        self._row.addLayout(self._tabs)
         self._row.addWidget(self._status, 1)
         self._row.addWidget(self.stop_button)
         self._buttons: list[QToolButton] = []
         self.set_model(None)
         self.set_status(Status(), False)
+
+    def add_workspaces(self, actions: list[QAction]) -> None:
+        """One button for each arrangement of the panels."""
+        for action in actions:
+            button = QToolButton(self)
+            button.setDefaultAction(action)
+            self._buttons.append(button)
+            self._tabs.addWidget(button)
 
     def add_buttons(self, model_menu: QMenu, actions: list[QAction]) -> None:
         self.model_button.setMenu(model_menu)
@@ -93,6 +103,7 @@ class TopBar(QWidget):
             button.setFont(ui_font(theme.px(SECONDARY)))
         self._row.setContentsMargins(theme.px(14), theme.px(5), theme.px(14), theme.px(5))
         self._row.setSpacing(theme.px(10))
+        self._tabs.setSpacing(theme.px(2))
 
     @override
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.model import smollm2
+from engine.model.config import ModelConfig
 from engine.model.folders import user_folder
 from engine.model.loaders import native
 from engine.model.loaders.formats import format_of
@@ -37,14 +38,8 @@ class ModelInfo:
     title: str
     kind: str
     path: str
-    layers: int
-    heads: int
-    d_model: int
-    d_head: int
-    vocabulary: int
-    context: int
+    config: ModelConfig
     parameters: int
-    positions: str
     licence: str
     hash: str = ""
     has_bos: bool = True
@@ -54,6 +49,35 @@ class ModelInfo:
     memory: int = 0
     stored: str = ""
     ships: bool = False
+
+    @property
+    def layers(self) -> int:
+        return self.config.layers
+
+    @property
+    def heads(self) -> int:
+        """In one layer."""
+        return self.config.heads
+
+    @property
+    def d_model(self) -> int:
+        return self.config.d_model
+
+    @property
+    def d_head(self) -> int:
+        return self.config.d_head
+
+    @property
+    def vocabulary(self) -> int:
+        return self.config.vocabulary
+
+    @property
+    def context(self) -> int:
+        return self.config.context
+
+    @property
+    def positions(self) -> str:
+        return self.config.positions
 
 
 def listing(recent: Sequence[str] = ()) -> tuple[ModelInfo, ...]:
@@ -101,7 +125,7 @@ def resolve(text: str) -> Path:
 def describe(path: Path) -> ModelInfo:
     """What the header of a model and the card beside it say. Raises ModelFileError."""
     header = format_of(path).read_header(path)
-    card, config = read_card(path), header.config
+    card = read_card(path)
     listed = next((name for name, named in _named().items() if named == path), None)
     name = listed or str(card.get("name") or _own_name(path, header))
     return ModelInfo(
@@ -109,14 +133,8 @@ def describe(path: Path) -> ModelInfo:
         title=str(card.get("title") or header.title or name),
         kind=str(card.get("kind") or ""),
         path=str(path),
-        layers=config.layers,
-        heads=config.heads,
-        d_model=config.d_model,
-        d_head=config.d_head,
-        vocabulary=config.vocabulary,
-        context=config.context,
+        config=header.config,
         parameters=header.parameters,
-        positions=config.positions,
         licence=str(card.get("licence") or header.licence),
         has_bos=header.has_bos,
         prepends_bos=header.prepends_bos,

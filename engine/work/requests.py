@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from engine.circuits.interventions.values import Ablate, Intervention
 from engine.model.config import HeadRef
 
 Lane = Literal["load", "run", "sweep"]
+PairKind = Literal["q", "k", "v", "unembed"]
 
 
 def removing(heads: tuple[HeadRef, ...]) -> tuple[Intervention, ...]:
@@ -41,6 +42,22 @@ class Prompt:
     repeat: Repeat | None = None
     bos: bool | None = None
     truncate: bool = True
+
+
+class Pair(NamedTuple):
+    """`writer` feeds the queries, keys or values of `reader`, or the logits where the reader is the unembedding.
+
+    Nodes are named as in the literature: `0.3` for a head, `embed`, `pos` and `unembed` for the ends of the stream.
+    """
+
+    writer: str
+    reader: str
+    kind: PairKind
+
+    @property
+    def heads(self) -> tuple[HeadRef, ...]:
+        """Those of the two that are heads."""
+        return tuple(HeadRef.parse(name) for name in (self.writer, self.reader) if name[0].isdecimal())
 
 
 @dataclass(frozen=True)
@@ -83,11 +100,13 @@ class ObserveBehaviour:
 
 @dataclass(frozen=True)
 class Compare:
-    """Two prompts side by side, such as a clean and a corrupt one. Answer: `Comparison`."""
+    """Two runs side by side: two prompts, such as a clean and a corrupt one, or one prompt with and without
+    interventions. `other_interventions` None: the same in both. Answer: `Comparison`."""
 
     prompt: Prompt
     other: Prompt
     interventions: tuple[Intervention, ...] = ()
+    other_interventions: tuple[Intervention, ...] | None = None
     lane: Lane = "run"
 
 
@@ -109,4 +128,126 @@ class ScoreHeads:
     lane: Lane = "sweep"
 
 
-Request = LoadModel | Analyze | ExamineHead | Compare | ObserveBehaviour | ScoreHeads
+@dataclass(frozen=True)
+class MeasureComposition:
+    """Composition of every pair of heads and with the ends of the stream, from weights. Answer: `Composition`."""
+
+    lane: Lane = "sweep"
+
+
+@dataclass(frozen=True)
+class TraceCircuit:
+    """What every writer gives every reader at `destination` (None: the last token). Answer: `PromptCircuit`."""
+
+    prompt: Prompt
+    destination: int | None = None
+    interventions: tuple[Intervention, ...] = ()
+    lane: Lane = "sweep"
+
+
+@dataclass(frozen=True)
+class StudyHead:
+    """One head's circuits on the tokens of a prompt, and what its removal does there. Answer: `HeadStudy`."""
+
+    prompt: Prompt
+    head: HeadRef
+    interventions: tuple[Intervention, ...] = ()
+    lane: Lane = "run"
+
+
+@dataclass(frozen=True)
+class FindFirings:
+    """Where a head attends most in held-out text. Answer: `Firings`."""
+
+    head: HeadRef
+    lane: Lane = "sweep"
+
+
+@dataclass(frozen=True)
+class ExplainAttention:
+    """One attention score as a sum over (query part, key part). Answer: `AttentionSplit`."""
+
+    prompt: Prompt
+    head: HeadRef
+    query: int
+    key: int
+    interventions: tuple[Intervention, ...] = ()
+    lane: Lane = "run"
+
+
+@dataclass(frozen=True)
+class ExplainPrediction:
+    """One logit after `position` (None: the last token) as a sum over components, and layer by layer.
+
+    `token` and `against` are texts of single tokens: whose logit (None: the best guess), and less whose (None: less
+    the mean of all logits). `head`: whose part is split by source token (None: the head that adds most).
+    Answer: `PredictionSplit`.
+    """
+
+    prompt: Prompt
+    position: int | None = None
+    token: str | None = None
+    against: str | None = None
+    head: HeadRef | None = None
+    interventions: tuple[Intervention, ...] = ()
+    lane: Lane = "run"
+
+
+@dataclass(frozen=True)
+class ExamineVirtualHead:
+    """Two heads as one: the product of their patterns on a prompt, and of their OV circuits. Answer: `VirtualHead`."""
+
+    prompt: Prompt
+    writer: HeadRef
+    reader: HeadRef
+    interventions: tuple[Intervention, ...] = ()
+    lane: Lane = "run"
+
+
+@dataclass(frozen=True)
+class PatchPair:
+    """Exact path patching of one pair by queries, keys and values, on a prompt. Answer: `PathProof`.
+
+    `other` is the corrupt prompt, of as many tokens; None: random tokens stand where the last one stood before.
+    """
+
+    prompt: Prompt
+    writer: HeadRef
+    reader: HeadRef
+    other: Prompt | None = None
+    destination: int | None = None
+    interventions: tuple[Intervention, ...] = ()
+    lane: Lane = "sweep"
+
+
+@dataclass(frozen=True)
+class SweepHeads:
+    """Every head (and MLP) removed one at a time: what that does to a token after `position`. Answer: `HeadSweep`.
+
+    `token` None: the best guess there with `interventions` alone in force, which stay so.
+    """
+
+    prompt: Prompt
+    position: int | None = None
+    token: str | None = None
+    interventions: tuple[Intervention, ...] = ()
+    lane: Lane = "sweep"
+
+
+Request = (
+    LoadModel
+    | Analyze
+    | ExamineHead
+    | Compare
+    | ObserveBehaviour
+    | ScoreHeads
+    | MeasureComposition
+    | TraceCircuit
+    | StudyHead
+    | FindFirings
+    | ExplainAttention
+    | ExplainPrediction
+    | ExamineVirtualHead
+    | PatchPair
+    | SweepHeads
+)

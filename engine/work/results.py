@@ -17,6 +17,7 @@ from engine.model.config import HeadRef
 from engine.model.library import (
     ModelInfo as ModelInfo,
 )  # re-exported: the window enters the engine by this file
+from engine.work.circuit_results import CircuitAnswer
 from engine.work.requests import Prompt, Request, removed
 
 
@@ -235,7 +236,7 @@ class Progress:
     partial: Any = None
 
 
-Answer = ModelInfo | Analysis | HeadDetail | Comparison | Behaviour | RoleScores
+Answer = ModelInfo | Analysis | HeadDetail | Comparison | Behaviour | RoleScores | CircuitAnswer
 
 
 @dataclass(frozen=True)

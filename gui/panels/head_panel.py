@@ -9,21 +9,23 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QToolButton, QWidget
+from typing_extensions import override
 
 from engine.model.config import HeadRef
 from engine.work.results import HeadScores
 from gui.export import Table
+from gui.panel import Panel
 from gui.roles import role_of
 from gui.state import ExplorerState, Findings, Hover, Selection, changed
+from gui.steps import removed_heads
 from gui.theme import Theme
-from gui.widgets.panel_frame import PanelFrame
 from gui.widgets.pattern_view import PatternView
 from gui.wording import criteria_tooltip, head_note, head_title
 
 Shown = tuple[object, ...]
 
 
-class HeadPanel(PanelFrame):
+class HeadPanel(Panel):
     """The pattern of the hovered or pinned head; pointing at a cell tells who attends to whom."""
 
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
@@ -44,10 +46,12 @@ class HeadPanel(PanelFrame):
             button.setDefaultAction(action)
             self.add_control(button)
 
+    @override
     def apply_theme(self, theme: Theme) -> None:
-        self.set_theme(theme)
+        super().apply_theme(theme)
         self.view.set_theme(theme)
 
+    @override
     def numbers(self) -> Table:
         """The matrix as shown: destinations down, sources across."""
         analysis, head = self._state.findings.analysis, self._state.shown_head
@@ -136,7 +140,7 @@ class HeadPanel(PanelFrame):
         row = next((row for row in scores.heads if row.ref == head), None) if scores is not None else None
         self.set_title(head_title(head, row), _role(row))
         selection, focus = self._state.selection, self._state.focus
-        note = head_note(head in selection.ablated, focus.pinned, self._state.hover.head is not None)
+        note = head_note(head in removed_heads(selection.steps), focus.pinned, self._state.hover.head is not None)
         self.set_note(note, criteria_tooltip(role_of(row)) if row is not None else "")
 
 

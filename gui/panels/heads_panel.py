@@ -6,16 +6,18 @@ import numpy as np
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
+from typing_extensions import override
 
 from engine.model.config import HeadRef
 from engine.work.results import Comparison, HeadScores, RoleScores
 from gui.choice_menu import Choice, ChoiceMenu
 from gui.export import Cell, Table
+from gui.panel import Panel
 from gui.roles import telling_score
 from gui.state import ExplorerState, Findings, Hover, Selection, changed
+from gui.steps import removed_heads
 from gui.theme import Theme
 from gui.widgets.atlas_view import AtlasView, Badge
-from gui.widgets.panel_frame import PanelFrame
 from gui.wording import badge_tooltip, moved_tooltip
 
 NOT_KEPT = "attention of every head: not kept, as the prompt is too long for the memory budget; save a head instead"
@@ -24,7 +26,7 @@ NOTABLE_MOVE = 0.2
 FEW_LAYERS, BLOCK = 6, 5  # where there are more, the grid can be cut down to some of them
 
 
-class HeadsPanel(PanelFrame):
+class HeadsPanel(Panel):
     """The atlas of all heads; hovering previews a head, clicking pins it."""
 
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
@@ -57,10 +59,12 @@ class HeadsPanel(PanelFrame):
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.add_control(button)
 
+    @override
     def apply_theme(self, theme: Theme) -> None:
-        self.set_theme(theme)
+        super().apply_theme(theme)
         self.view.set_theme(theme)
 
+    @override
     def numbers(self) -> Table:
         """For every head, how much each token attends to each other: one row for a destination."""
         analysis = self._state.findings.analysis
@@ -91,8 +95,8 @@ class HeadsPanel(PanelFrame):
             self._sort()
         if changed(new, old, "layers"):
             self._show_layers()
-        if changed(new, old, "ablated"):
-            self.view.set_removed(frozenset(new.ablated))
+        if changed(new, old, "steps"):
+            self.view.set_removed(removed_heads(new.steps))
         self._mark()
 
     @Slot(object, object)
@@ -110,7 +114,7 @@ class HeadsPanel(PanelFrame):
             self._show_scores()
             self._show_stripe()
         if changed(new, old, "analysis", "scores", "behaviour"):
-            self.view.set_removed(frozenset(self._state.selection.ablated))
+            self.view.set_removed(removed_heads(self._state.selection.steps))
             self._mark()
 
     @Slot(object, object)

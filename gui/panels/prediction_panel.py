@@ -6,20 +6,21 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from typing_extensions import override
 
 from engine.work.results import Analysis, Prediction
 from gui.actions import Actions
 from gui.export import Table
 from gui.numbers import percent
+from gui.panel import Panel
 from gui.state import ExplorerState, Findings, Hover, Selection, changed
 from gui.theme import SECONDARY, Role, Theme, ui_font
 from gui.widgets.bar_list import BarList, BarRow
-from gui.widgets.panel_frame import PanelFrame
 from gui.widgets.token_text import spoken, visible
 from gui.wording import matcher_sentence, pinned_guess, prediction_note
 
 
-class PredictionPanel(PanelFrame):
+class PredictionPanel(Panel):
     """The next token as bars; clicking one writes it at the end of the prompt."""
 
     def __init__(self, state: ExplorerState, actions: Actions, parent: QWidget | None = None) -> None:
@@ -47,13 +48,15 @@ class PredictionPanel(PanelFrame):
         state.found.connect(self._on_found)
         state.hovered.connect(self._on_hovered)
 
+    @override
     def apply_theme(self, theme: Theme) -> None:
-        self.set_theme(theme)
+        super().apply_theme(theme)
         self.bars.set_theme(theme)
         for label in self._labels:
             label.setFont(ui_font(theme.px(SECONDARY)))
             label.setStyleSheet(f"color: {theme.subtle}")
 
+    @override
     def numbers(self) -> Table:
         """The ten best, and with every head in place where heads are removed."""
         found = self._state.findings

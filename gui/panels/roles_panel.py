@@ -6,12 +6,13 @@ import math
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QLineEdit, QWidget
+from typing_extensions import override
 
 from engine.work.results import Comparison
 from gui.export import Table
+from gui.panel import Panel
 from gui.state import ExplorerState, Findings, Selection, changed
 from gui.theme import Theme
-from gui.widgets.panel_frame import PanelFrame
 from gui.widgets.score_model import HeadChange
 from gui.widgets.score_table import ScoreTable
 from gui.wording import chance_of, probe, roles_notes
@@ -19,7 +20,7 @@ from gui.wording import chance_of, probe, roles_notes
 ON_PROMPTS = "on prompts A and B"
 
 
-class RolesPanel(PanelFrame):
+class RolesPanel(Panel):
     """A row for every head; clicking one pins it."""
 
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
@@ -37,11 +38,13 @@ class RolesPanel(PanelFrame):
         state.selected.connect(self._on_selected)
         state.found.connect(self._on_found)
 
+    @override
     def apply_theme(self, theme: Theme) -> None:
-        self.set_theme(theme)
+        super().apply_theme(theme)
         self.table.set_theme(theme)
         self.filter.setFixedWidth(theme.px(92))
 
+    @override
     def numbers(self) -> Table:
         """The table as shown, in full precision."""
         scores, compared = self._state.findings.scores, self._state.findings.fitting_comparison

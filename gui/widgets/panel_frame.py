@@ -1,13 +1,13 @@
-"""What every panel stands in: a title line with small controls at its right, and a body. No frame, one hairline.
+"""What every panel stands in: a dock with a title line, small controls at its right, and a body. No frame.
 
 Copy figure and Save numbers are there for every panel, which says what they do by connecting to the signals.
 """
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPixmap
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 from typing_extensions import override
 
 from gui.icons import IconName, icon
@@ -16,34 +16,39 @@ from gui.theme import BODY, DARK, SECONDARY, Role, Theme, ui_font
 _FIGURE_RATIO = 2.0  # a copied figure is sharp on paper and on dense screens
 
 
-class PanelFrame(QWidget):
-    """`copyFigure` and `saveNumbers` are the two controls that every panel has."""
+class PanelFrame(QDockWidget):
+    """`copyFigure` and `saveNumbers` are the two controls that every panel has.
+
+    Dragging the title line moves the panel, a double click on it floats it.
+    """
 
     copyFigure = Signal()
     saveNumbers = Signal()
 
     def __init__(self, title: str, body: QWidget, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(title, parent)
         self._theme = DARK
         self._role: Role = "none"
+        self._head, self._content = QWidget(self), QWidget(self)
         self._icons: list[tuple[QToolButton, IconName]] = []
-        self._dot = QLabel(self)
-        self._title = QLabel(title, self)
-        self._note = QLabel(self)
+        self._dot = QLabel(self._head)
+        self._title = QLabel(title, self._head)
+        self._note = QLabel(self._head)
         self._note_text = ""
         self._note.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._note.installEventFilter(self)
         self.body = body
         self._controls = QHBoxLayout()
-        self._line = QHBoxLayout()
+        self._line = QHBoxLayout(self._head)
         for widget in (self._dot, self._title):
             self._line.addWidget(widget)
         self._line.addWidget(self._note, 1)
         self._line.addLayout(self._controls)
-        self._column = QVBoxLayout(self)
-        self._column.addLayout(self._line)
+        self._column = QVBoxLayout(self._content)
         self._column.addWidget(body, 1)
+        self.setTitleBarWidget(self._head)
+        self.setWidget(self._content)
         self._copy = self._own_control("copy", "Copy this panel as a picture.", "Copy figure")
         self._copy.clicked.connect(self.copyFigure)
         self._save = self._own_control("save", "Save the numbers of this panel as a CSV file.", "Save numbers")
@@ -66,8 +71,8 @@ class PanelFrame(QWidget):
             if widget is not None:
                 widget.setFont(ui_font(theme.px(SECONDARY)))
         margin = theme.px(12)
-        self._column.setContentsMargins(margin, theme.px(8), margin, theme.px(8))
-        self._column.setSpacing(theme.px(6))
+        self._line.setContentsMargins(margin, theme.px(8), margin, theme.px(6))
+        self._column.setContentsMargins(margin, 0, margin, theme.px(8))
         self._line.setSpacing(theme.px(8))
         self._controls.setSpacing(theme.px(2))
         self.set_role(self._role)
@@ -112,7 +117,7 @@ class PanelFrame(QWidget):
         control.setFont(ui_font(self._theme.px(SECONDARY)))
 
     def _own_control(self, name: IconName, tip: str, words: str) -> QToolButton:
-        button = QToolButton(self)
+        button = QToolButton(self._head)
         button.setToolTip(tip)
         button.setAccessibleName(words)
         button.setAutoRaise(True)
@@ -123,7 +128,8 @@ class PanelFrame(QWidget):
     # ------------------------------------------------------------ figure
     def figure(self) -> QPixmap:
         """Title, note and body as a picture at twice the size, without the controls."""
-        size = QSize(self.width(), self.body.geometry().bottom() + self._theme.px(8))
+        top = self._head.height()
+        size = QSize(self.width(), top + self.body.geometry().bottom() + self._theme.px(8))
         pixmap = QPixmap(size * _FIGURE_RATIO)
         pixmap.setDevicePixelRatio(_FIGURE_RATIO)
         pixmap.fill(QColor(self._theme.window))
@@ -131,5 +137,5 @@ class PanelFrame(QWidget):
         for label in (self._dot, self._title, self._note):
             if not label.isHidden():
                 label.render(pixmap, label.geometry().topLeft(), renderFlags=flags)
-        self.body.render(pixmap, self.body.geometry().topLeft(), renderFlags=flags)
+        self.body.render(pixmap, self.body.geometry().topLeft() + QPoint(0, top), renderFlags=flags)
         return pixmap

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model.config import HeadRef
+from engine.model.config import HeadRef, ModelConfig
 from engine.work.requests import Prompt, removing
 from engine.work.results import (
     Analysis,
@@ -36,14 +36,10 @@ def model_info(name: str = "default", heads: int = HEADS) -> ModelInfo:
         title=Path(name).stem,
         kind="trained",
         path=name if Path(name).is_absolute() else f"resources/models/{name}",
-        layers=LAYERS,
-        heads=heads,
-        d_model=128,
-        d_head=32,
-        vocabulary=4096,
-        context=128,
+        config=ModelConfig(
+            layers=LAYERS, heads=heads, kv_heads=heads, d_model=128, d_head=32, vocabulary=4096, context=128
+        ),
         parameters=1_300_000,
-        positions="shortformer",
         licence="MIT",
         hash=f"hash-of-{name}",
         summary="two layers, attention only",

@@ -100,9 +100,11 @@ class FakeService(QObject):
                 return self._model
             case Analyze():
                 found = canned.analysis_of(request.prompt, removed(request.interventions), self._model)
+                found = replace(found, interventions=request.interventions)
                 return found if self.rules.keeps_patterns else replace(found, patterns=None)
             case ExamineHead():
-                return canned.detail_of(request.prompt, request.head, removed(request.interventions))
+                detail = canned.detail_of(request.prompt, request.head, removed(request.interventions))
+                return replace(detail, interventions=request.interventions)
             case Compare():
                 gone = removed(request.interventions)
                 both = canned.comparison_of(request.prompt, request.other, gone, self._model)

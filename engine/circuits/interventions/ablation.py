@@ -26,6 +26,7 @@ from engine.circuits.interventions.values import (
     KeepOnly,
     Preserve,
     ScrambleOV,
+    check_length,
 )
 from engine.circuits.scores.patterns import followers
 from engine.model.taps import chain
@@ -50,7 +51,7 @@ def tap_for(
     """
     for intervention in interventions:
         intervention.check(model.config)
-        _check_length(intervention, tokens.shape[1])
+        check_length(intervention, tokens.shape[1])
     require_order(change for change in interventions if isinstance(change, ChangePositions))
     simple = [one.ablation(model.config) if isinstance(one, KeepOnly) else one for one in interventions]
     elsewhere = _elsewhere(model, tokens, [one for one in simple if isinstance(one, Ablate)], reference, watch)
@@ -101,16 +102,6 @@ def rotation(size: int, seed: int) -> Tensor:
     q = q * r.diagonal().sign()  # LAPACK's signs would not be uniform
     q[:, 0] *= torch.linalg.det(q).sign()  # no reflection
     return q
-
-
-def _check_length(intervention: Intervention, length: int) -> None:
-    """What exists in the model must also be in the prompt."""
-    if isinstance(intervention, Ablate) and max(intervention.positions or (0,)) >= length:
-        raise ValueError(f"there is no position {max(intervention.positions or ())} in a prompt of {length} tokens")
-    if isinstance(intervention, ForcePattern) and intervention.shape == "painted":
-        rows = len(intervention.painted)
-        if rows != length:
-            raise ValueError(f"the painted pattern has {rows} rows and the prompt {length} tokens")
 
 
 def _sites(ablation: Ablate) -> Iterator[tuple[str, list[int]]]:

@@ -176,6 +176,28 @@ class ChangePositions:
 
 Intervention = Ablate | KeepOnly | ScrambleOV | ForcePattern | ChangePositions
 
+
+def check_length(intervention: Intervention, length: int) -> None:
+    """Raises ValueError when what exists in the model does not exist in a prompt of `length` tokens."""
+    if isinstance(intervention, Ablate) and max(intervention.positions or (0,)) >= length:
+        raise ValueError(f"there is no position {max(intervention.positions or ())} in a prompt of {length} tokens")
+    if isinstance(intervention, ForcePattern) and intervention.shape == "painted":
+        rows = len(intervention.painted)
+        if rows != length:
+            raise ValueError(f"the painted pattern has {rows} rows and the prompt {length} tokens")
+
+
+def misfit(intervention: Intervention, config: ModelConfig, length: int | None) -> str | None:
+    """Why an intervention cannot act on a model, or on a prompt of `length` tokens if that is known; None: it can."""
+    try:
+        intervention.check(config)
+        if length is not None:
+            check_length(intervention, length)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 _ABLATE = "zero|mean|resample 1.2 0.3 mlp.4 [@3,5-7] [keep-pattern|keep-value]"
 FORMS = {
     "zero": _ABLATE,

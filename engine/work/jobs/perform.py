@@ -34,3 +34,5 @@ def perform(request: Request, state: EngineState, task: Task) -> Answer:
             return observe_behaviour(request, state, task)
         case ScoreHeads():
             return score_heads(request, state, task)
+        case _:
+            raise ValueError(f"{type(request).__name__} is not built yet")

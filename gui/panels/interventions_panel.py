@@ -7,15 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from typing_extensions import override
 
+from engine.circuits.interventions.values import Ablate
 from engine.model.config import HeadRef
 from engine.work.results import Analysis
 from gui.export import Table
 from gui.numbers import percent
+from gui.panel import Panel
 from gui.state import ExplorerState, Findings, changed
+from gui.steps import Step
 from gui.theme import SECONDARY, Role, Theme, ui_font
 from gui.widgets.bar_list import BarList, BarRow
-from gui.widgets.panel_frame import PanelFrame
 from gui.widgets.token_text import spoken
 from gui.wording import removal_label, removal_tip
 
@@ -38,13 +41,13 @@ class Outcome:
         return cls(analysis.ablated, analysis.chance_of(best), loss)
 
 
-class RemovalsPanel(PanelFrame):
+class InterventionsPanel(Panel):
     """The log lives as long as the prompt does."""
 
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         body = QWidget()
         self.bars, self._invitation = BarList(body), QLabel(INVITATION, body)
-        super().__init__("Removals", body, parent)
+        super().__init__("Interventions", body, parent)
         self._state = state
         self._log: list[Outcome] = []
         self._whole: Analysis | None = None
@@ -60,12 +63,14 @@ class RemovalsPanel(PanelFrame):
         self.bars.rowClicked.connect(self._go_back_to)
         state.found.connect(self._on_found)
 
+    @override
     def apply_theme(self, theme: Theme) -> None:
-        self.set_theme(theme)
+        super().apply_theme(theme)
         self.bars.set_theme(theme)
         self._invitation.setFont(ui_font(theme.px(SECONDARY)))
         self._invitation.setStyleSheet(f"color: {theme.subtle}")
 
+    @override
     def numbers(self) -> Table:
         """Every entry of the log."""
         best = self._whole.predictions[0].text if self._whole is not None else ""
@@ -104,4 +109,4 @@ class RemovalsPanel(PanelFrame):
 
     @Slot(int)
     def _go_back_to(self, index: int) -> None:
-        self._state.select(ablated=self._log[index].ablated)
+        self._state.select(steps=tuple(Step(Ablate((head,))) for head in self._log[index].ablated))
