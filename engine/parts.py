@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engine.circuits.attribution.logit_attribution import Target
 from engine.model.config import HeadRef
 from engine.work import documents
 from engine.work.jobs.circuits import circuits
@@ -41,7 +42,7 @@ class Parts:
         if "attribution" in self.wanted:
             document["attribution"] = documents.attribution(found)
             head = strongest_head(found)
-            document["attribution_by_source"] = {"head": str(head), "logits": explainer.by_source(head, best)}
+            document["attribution_by_source"] = {"head": str(head), "logits": explainer.by_source(head, Target(best))}
         if "lens" in self.wanted:
             document["lens"] = documents.lens(explainer.lens(best, BEST), self.tokenizer)
         if "paths" in self.wanted:

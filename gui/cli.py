@@ -11,7 +11,8 @@ from typing import Any, Literal
 from engine.model.config import HeadRef
 from engine.work.requests import Prompt
 from engine.work.results import Analysis
-from gui.export import save_figure
+from gui.export import Drawing, save_figure
+from gui.provenance import provenance_of
 from gui.state import exists
 from gui.studio import Studio
 
@@ -21,7 +22,7 @@ PANEL_VIEWS = (
     *("diagram", "matrix", "pair", "page", "attention", "logits", "sweep"),
 )
 VIEWS = (*WORKSPACE_VIEWS, *PANEL_VIEWS)
-ENDINGS = (".png", ".svg")
+ENDINGS = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def render(
     if name not in VIEWS:
         raise ValueError(f"there is no view {name[:40]!r}, only {', '.join(VIEWS)}")
     if path.suffix.lower() not in ENDINGS:
-        raise ValueError(f"a picture is written as .png or .svg, not as {path.name!r}")
+        raise ValueError(f"a picture is written as .png, .svg or .pdf, not as {path.name!r}")
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     from gui.app import make_application  # imported here: app itself draws through this module when it has no display
 
@@ -90,7 +91,7 @@ def render(
         problem = studio.state.findings.other_problem
         if problem is not None:
             raise ValueError(problem.title)
-        save_figure(studio.view(name, size), path)
+        save_figure(Drawing.of(studio.view(name, size)), path, provenance=provenance_of(studio.state))
     finally:
         studio.close()
     return 0

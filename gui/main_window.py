@@ -14,10 +14,10 @@ from gui.commands import MENUS, CommandSet
 from gui.dialogs import Dialogs
 from gui.dock_host import DockHost
 from gui.drops import DropZone
-from gui.exporter import Exporter, NumberedPanel
 from gui.library import Library
 from gui.memory import MemoryBudget
 from gui.menus import ChangingMenus
+from gui.outlets import Outlets
 from gui.panel import Panel
 from gui.panels.attention_panel import AttentionPanel
 from gui.panels.diagram_panel import DiagramPanel
@@ -55,12 +55,11 @@ class MainWindow(QMainWindow):
         self.toasts = ToastStack(self)
         self._make_panels()
         self._lay_out()
-        exporter = Exporter("window", self, self.numbered, self.say, self)
         self.memory = MemoryBudget(settings, self)
         self.library = Library(state, settings, self)
         actions = self.actions_of_state
         self.dialogs = Dialogs(state, actions, self.library, themes, self)
-        commands = all_commands(self, self.dialogs, actions, exporter, themes, self.memory, self.library)
+        commands = all_commands(self, self.dialogs, actions, self.outlets.window, themes, self.memory, self.library)
         self.commands = self.dialogs.commands = CommandSet(commands, self)
         self._make_menus()
         self._join_library()
@@ -100,11 +99,7 @@ class MainWindow(QMainWindow):
             "logits": self.logits,
             "sweep": self.sweep,
         }
-        self.numbered: dict[str, NumberedPanel] = {"tokens": self.prompt, **self.panels}
-        for name, frame in self.panels.items():
-            exporter = Exporter(name, frame, {name: frame}, self.say, self)
-            frame.copyFigure.connect(exporter.copy_figure)
-            frame.saveNumbers.connect(exporter.ask_numbers)
+        self.outlets = Outlets(self, self.prompt, self.panels, state, self.themes, self.say)
 
     @property
     def views(self) -> dict[str, QWidget]:

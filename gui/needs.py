@@ -5,7 +5,7 @@ A need has the name under which the state files its answer. Pure: asking is for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from engine.model.config import HeadRef
@@ -87,6 +87,15 @@ def _comparison(state: ExplorerState, head: HeadRef | None) -> Iterator[Need]:
     found = state.findings.fitting_comparison
     if found is not None and found.second.patterns is None and head is not None:
         yield Need("other_detail", ExamineHead(other, head, now if others is None else others))
+
+
+def requests_of(state: ExplorerState, names: Collection[str]) -> tuple[Request, ...]:
+    """The requests behind findings of these names, as far as they are needed now; a run without interventions is the
+    baseline."""
+    needs = {need.name: need.request for need in (*opening_needs(state), *run_needs(state), *model_needs(state))}
+    if "baseline" in needs:
+        needs.setdefault("analysis", needs["baseline"])
+    return tuple(dict.fromkeys(needs[name] for name in names if name in needs))
 
 
 # ---------------------------------------------------------------- what single panels show

@@ -142,8 +142,8 @@ class PromptCircuit:
     Every reader is looked at where it attends most from `destination`: `sources` (R,) are those keys, `attention` (R,)
     the weights there. `contributions` (W, R): for q and k the writer's part of the row-centred score of that cell; for
     v its part, through the reader's values at all keys, of the logit of `token` less the mean logit. `direct` (W,):
-    what each writer adds to that logit straight through the unembedding. `shares`: each contribution's magnitude over the
-    sum of the magnitudes of all sources of that reader and kind, biases and MLPs included, 0 to 1.
+    what each writer adds to that logit straight through the unembedding. `shares`: each contribution's magnitude
+    over the sum of the magnitudes of all sources of that reader and kind, biases and MLPs included, 0 to 1.
     """
 
     prompt: Prompt

@@ -14,6 +14,8 @@ from gui.theme import Theme
 class AttentionPanel(Panel):
     """What made the pinned head look there."""
 
+    asks = ("attention_split",)
+
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         super().__init__("Why this attention?", QWidget(), parent)
         self._state = state

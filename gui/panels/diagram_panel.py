@@ -14,6 +14,8 @@ from gui.theme import Theme
 class DiagramPanel(Panel):
     """Which heads may feed which: from weights, or on this prompt."""
 
+    asks = ("composition", "circuit")
+
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         super().__init__("Composition", QWidget(), parent)
         self._state = state

@@ -12,8 +12,10 @@ from PySide6.QtWidgets import QToolButton, QWidget
 from typing_extensions import override
 
 from engine.model.config import HeadRef
+from engine.work.requests import ExamineHead, Request
 from engine.work.results import HeadScores
 from gui.export import Table
+from gui.needs import requests_of
 from gui.panel import Panel
 from gui.roles import role_of
 from gui.state import ExplorerState, Findings, Hover, Selection, changed
@@ -63,6 +65,13 @@ class HeadPanel(Panel):
         texts = [token.text for token in analysis.tokens]
         rows = [(texts[row], *(_cell(value) for value in values[row])) for row in range(len(texts))]
         return Table(f"head {head}: {kind}", ("destination", *texts), rows)
+
+    @override
+    def requests(self) -> tuple[Request, ...]:
+        """The one head in full precision, wherever the picture itself came from."""
+        head, shown = self._state.shown_head, self._state.selection
+        examined = () if head is None else (ExamineHead(shown.prompt, head, self._state.in_force),)
+        return (*requests_of(self._state, ("comparison",)), *examined)
 
     # ------------------------------------------------------------ pointer
     @Slot(object)

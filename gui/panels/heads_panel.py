@@ -29,6 +29,8 @@ FEW_LAYERS, BLOCK = 6, 5  # where there are more, the grid can be cut down to so
 class HeadsPanel(Panel):
     """The atlas of all heads; hovering previews a head, clicking pins it."""
 
+    asks = ("analysis", "comparison", "scores")
+
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         self.view = AtlasView()
         super().__init__("Attention heads", self.view, parent)

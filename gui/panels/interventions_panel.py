@@ -44,6 +44,8 @@ class Outcome:
 class InterventionsPanel(Panel):
     """The log lives as long as the prompt does."""
 
+    asks = ("baseline", "analysis")
+
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         body = QWidget()
         self.bars, self._invitation = BarList(body), QLabel(INVITATION, body)

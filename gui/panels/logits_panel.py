@@ -14,6 +14,8 @@ from gui.theme import Theme
 class LogitsPanel(Panel):
     """What pushed the prediction."""
 
+    asks = ("prediction_split", "baseline_split")
+
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         super().__init__("Why this prediction?", QWidget(), parent)
         self._state = state

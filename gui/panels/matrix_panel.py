@@ -14,6 +14,8 @@ from gui.theme import Theme
 class MatrixPanel(Panel):
     """Every pair of heads of one kind."""
 
+    asks = ("composition",)
+
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         super().__init__("All pairs", QWidget(), parent)
         self._state = state

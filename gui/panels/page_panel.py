@@ -14,6 +14,8 @@ from gui.theme import Theme
 class PagePanel(Panel):
     """All that is known of one head."""
 
+    asks = ("study", "firings", "scores")
+
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         super().__init__("Head page", QWidget(), parent)
         self._state = state

@@ -14,6 +14,8 @@ from gui.theme import Theme
 class PairPanel(Panel):
     """The pinned pair of heads."""
 
+    asks = ("composition", "virtual", "proof")
+
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         super().__init__("Pair", QWidget(), parent)
         self._state = state

@@ -23,6 +23,8 @@ from gui.wording import matcher_sentence, pinned_guess, prediction_note
 class PredictionPanel(Panel):
     """The next token as bars; clicking one writes it at the end of the prompt."""
 
+    asks = ("analysis", "baseline", "comparison")
+
     def __init__(self, state: ExplorerState, actions: Actions, parent: QWidget | None = None) -> None:
         body = QWidget()
         self.bars = BarList(body)

@@ -23,6 +23,8 @@ ON_PROMPTS = "on prompts A and B"
 class RolesPanel(Panel):
     """A row for every head; clicking one pins it."""
 
+    asks = ("scores",)
+
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         self.table = ScoreTable()
         super().__init__("Roles", self.table, parent)

@@ -14,6 +14,8 @@ from gui.theme import Theme
 class SweepPanel(Panel):
     """Every head removed in turn."""
 
+    asks = ("sweep",)
+
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         super().__init__("Sweep", QWidget(), parent)
         self._state = state

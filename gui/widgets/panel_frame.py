@@ -1,29 +1,30 @@
 """What every panel stands in: a dock with a title line, small controls at its right, and a body. No frame.
 
-Copy figure and Save numbers are there for every panel, which says what they do by connecting to the signals.
+What every panel lets out (figure, numbers, code) is there as a signal; whoever makes the panel connects it.
 """
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPixmap
-from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, Signal, SignalInstance, Slot
+from PySide6.QtGui import QAction, QPainter
+from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 from typing_extensions import override
 
+from gui.export import Drawing
 from gui.icons import IconName, icon
 from gui.theme import BODY, DARK, SECONDARY, Role, Theme, ui_font
 
-_FIGURE_RATIO = 2.0  # a copied figure is sharp on paper and on dense screens
-
 
 class PanelFrame(QDockWidget):
-    """`copyFigure` and `saveNumbers` are the two controls that every panel has.
+    """Copy and save are buttons of every panel; the rest is in the menu behind the three dots.
 
     Dragging the title line moves the panel, a double click on it floats it.
     """
 
     copyFigure = Signal()
+    saveFigure = Signal()
     saveNumbers = Signal()
+    showCode = Signal()
 
     def __init__(self, title: str, body: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(title, parent)
@@ -53,6 +54,7 @@ class PanelFrame(QDockWidget):
         self._copy.clicked.connect(self.copyFigure)
         self._save = self._own_control("save", "Save the numbers of this panel as a CSV file.", "Save numbers")
         self._save.clicked.connect(self.saveNumbers)
+        self.more = self._own_menu()
         self.setAccessibleName(title)
         self.set_theme(DARK)
 
@@ -112,8 +114,8 @@ class PanelFrame(QDockWidget):
         return False
 
     def add_control(self, control: QWidget) -> None:
-        """A small control on the title line, left of Copy figure and Save numbers."""
-        self._controls.insertWidget(self._controls.count() - 2, control)
+        """A small control on the title line, left of those that every panel has."""
+        self._controls.insertWidget(self._controls.count() - 3, control)
         control.setFont(ui_font(self._theme.px(SECONDARY)))
 
     def _own_control(self, name: IconName, tip: str, words: str) -> QToolButton:
@@ -125,17 +127,46 @@ class PanelFrame(QDockWidget):
         self._controls.addWidget(button)
         return button
 
+    def _own_menu(self) -> QMenu:
+        """Everything that can be done with any panel."""
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        entries: tuple[tuple[str, str, SignalInstance], ...] = (
+            ("Copy figure", "Copies this panel as a picture.", self.copyFigure),
+            ("Save figure…", "Saves this panel as PNG, SVG or PDF.", self.saveFigure),
+            ("Save numbers…", "Saves the numbers of this panel as CSV or JSON.", self.saveNumbers),
+            ("Show the code…", "The few lines of Python that give these numbers.", self.showCode),
+        )
+        for text, tip, signal in entries:
+            self._entry(menu, text, tip).triggered.connect(signal)
+        menu.addSeparator()
+        self._entry(menu, "Float, or dock again", "A window of its own, and back.").triggered.connect(self._float)
+        self._entry(menu, "Close panel", "View, Panels brings it back.").triggered.connect(self.close)
+        button = self._own_control("more", "Save, show the code, float, close.", "More")
+        button.setMenu(menu)
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        return menu
+
+    def _entry(self, menu: QMenu, text: str, tip: str) -> QAction:
+        action = QAction(text, menu)
+        action.setToolTip(tip)
+        menu.addAction(action)
+        return action
+
+    @Slot()
+    def _float(self) -> None:
+        self.setFloating(not self.isFloating())
+
     # ------------------------------------------------------------ figure
-    def figure(self) -> QPixmap:
-        """Title, note and body as a picture at twice the size, without the controls."""
-        top = self._head.height()
-        size = QSize(self.width(), top + self.body.geometry().bottom() + self._theme.px(8))
-        pixmap = QPixmap(size * _FIGURE_RATIO)
-        pixmap.setDevicePixelRatio(_FIGURE_RATIO)
-        pixmap.fill(QColor(self._theme.window))
+    def drawing(self) -> Drawing:
+        """Title, note and body, without the controls."""
+        size = QSize(self.width(), self._head.height() + self.body.geometry().bottom() + self._theme.px(8))
+        return Drawing(size, self._theme.window, self._draw)
+
+    def _draw(self, painter: QPainter) -> None:
         flags = QWidget.RenderFlag.DrawChildren
         for label in (self._dot, self._title, self._note):
             if not label.isHidden():
-                label.render(pixmap, label.geometry().topLeft(), renderFlags=flags)
-        self.body.render(pixmap, self.body.geometry().topLeft() + QPoint(0, top), renderFlags=flags)
-        return pixmap
+                label.render(painter, label.geometry().topLeft(), renderFlags=flags)
+        place = self.body.geometry().topLeft() + QPoint(0, self._head.height())
+        self.body.render(painter, place, renderFlags=flags)

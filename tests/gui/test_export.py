@@ -11,7 +11,7 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from gui.export import ExportError, Table, save_figure, save_numbers
+from gui.export import Drawing, ExportError, Table, save_figure, save_numbers
 
 TABLE = Table("two, things", ("token", "value"), [(" a,b", 0.5), ("“", None)])
 
@@ -31,7 +31,7 @@ def test_that_a_figure_can_be_read_again(qtbot: QtBot, tmp_path: Path, ending: s
     qtbot.addWidget(label)
     label.resize(80, 30)
     path = tmp_path / f"f.{ending}"
-    save_figure(label, path)
+    save_figure(Drawing.of(label), path)
     assert QSvgRenderer(str(path)).isValid() if ending == "svg" else not QImage(str(path)).isNull()
 
 

@@ -101,6 +101,12 @@ def attribute_by_source(stream: Stream, head: HeadRef, target: Target) -> Source
     return SourceAttribution(by_source, (stream.part(str(head)) * readers).sum(-1))
 
 
+def reader_of(stream: Stream, token: int, position: int) -> Tensor:
+    """(d): what the final stream at a position is multiplied with to give a token's lead over the mean of all logits,
+    the final norm in it; for LayerNorm its bias is left out."""
+    return _readers(stream, Target(token, "mean"))[position]
+
+
 def _columns(stream: Stream, target: Target) -> Tensor:
     """(d, 1 or T): the columns of the unembedding that give the target."""
     unembedding, against = stream.model.unembedding, target.against

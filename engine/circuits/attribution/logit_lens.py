@@ -30,7 +30,7 @@ class LensLayer:
     """What the stream before `layer` would predict (`layer` = number of layers: the model's own prediction).
 
     `logits` and `ranks` (P, n) of the n tokens asked about, rank 1 the highest, ties sharing a place; `top` (P, k) the
-    ids of the k highest and `top_logits` (P, k).
+    ids of the k highest and `top_logits` (P, k). `mean` (P) of all logits, and `log_total` (P), their log-sum-exp.
     """
 
     layer: int
@@ -38,6 +38,8 @@ class LensLayer:
     ranks: Tensor
     top: Tensor
     top_logits: Tensor
+    mean: Tensor
+    log_total: Tensor
 
 
 def logit_lens(stream: Stream, tokens: Tensor, positions: Tensor | None = None, top: int = 10) -> Iterator[LensLayer]:
@@ -54,12 +56,12 @@ def logit_lens(stream: Stream, tokens: Tensor, positions: Tensor | None = None, 
         yield LensLayer(number, *(torch.cat(pieces) for pieces in zip(*blocks, strict=True)))
 
 
-def _read(model: Transformer, x: Tensor, tokens: Tensor, top: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(P, d) to logits and ranks (P, n) of the tokens, and the highest tokens and their logits (P, k)."""
+def _read(model: Transformer, x: Tensor, tokens: Tensor, top: int) -> tuple[Tensor, ...]:
+    """(P, d) to the tensors of a LensLayer, in its order."""
     logits = model.norm_final(x, "final", untapped) @ model.unembedding  # (P, V)
     own = logits[:, tokens]  # (P, n)
     ranks = torch.ones_like(own, dtype=torch.int64)  # (P, n)
     for number, one in enumerate(own.unbind(-1)):
         ranks[:, number] += (logits > one[:, None]).sum(-1)
     best = logits.topk(min(top, logits.shape[1]))
-    return own, ranks, best.indices, best.values
+    return own, ranks, best.indices, best.values, logits.mean(-1), logits.logsumexp(-1)

@@ -42,7 +42,10 @@ class Site(NamedTuple):
 
 @dataclass(frozen=True)
 class Effects(Generic[What]):
-    """The metric with each of `what` patched: `values` (n, B); `clean` and `corrupt` (B) are those of the two runs."""
+    """The metric with each of `what` patched: `values` (n, B); `clean` and `corrupt` (B) are those of the two runs.
+
+    A metric of several numbers a row adds one dimension to all of them.
+    """
 
     what: tuple[What, ...]
     values: Tensor

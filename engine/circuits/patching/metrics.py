@@ -84,6 +84,48 @@ class TokenLoss:
         return (totals - own).unflatten(0, told.shape).mean(-1)
 
 
+@dataclass(frozen=True)
+class AttentionAndLead:
+    """Two numbers a row, (N, 2): a head's attention from `position` to `source`, and there the logit of `token` less
+    the mean of all logits. For one prompt."""
+
+    model: Transformer
+    head: HeadRef
+    position: int
+    source: int
+    token: int
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (f"{self.head.layer}.pattern",)
+
+    def __call__(self, run: Run) -> Tensor:
+        attention = run.kept[self.reads[0]][:, self.head.head, self.position, self.source]  # (N)
+        unembedding = self.model.unembedding
+        lead = run.final[:, self.position] @ (unembedding[:, self.token] - unembedding.mean(1))  # (N)
+        return torch.stack((attention, lead), dim=-1)
+
+
+@dataclass(frozen=True)
+class TokenOutcome:
+    """What becomes of one token, id `token`, after `position`, (N, 3) numbers: its logit less the mean of all logits,
+    its chance, and the mean loss in nats of the prompt (1, T); the loss is NaN unless `with_loss`: it costs most."""
+
+    model: Transformer
+    tokens: Tensor
+    token: int
+    position: int
+    with_loss: bool
+    reads: tuple[str, ...] = ()
+
+    def __call__(self, run: Run) -> Tensor:
+        logits = run.final[:, self.position] @ self.model.unembedding  # (N, V)
+        own = logits[:, self.token]  # (N)
+        chance = (own - logits.logsumexp(-1)).exp()  # (N)
+        loss = TokenLoss(self.model, self.tokens, 1)(run) if self.with_loss else torch.full_like(own, math.nan)
+        return torch.stack((own - logits.mean(-1), chance, loss), dim=-1)  # (N, 3)
+
+
 @torch.no_grad()
 def _log_total(rows: Tensor, unembedding: Tensor) -> Tensor:
     """The log-sum-exp (n) of the logits of rows (n, d), a block of columns at a time in the same memory: whole rows

@@ -24,10 +24,10 @@ class Alignment:
 def aligned(first: Sequence[int], second: Sequence[int]) -> Alignment:
     """Prompts of one length position by position; of others what they begin with and what they end with in common.
 
-    Raises ValueError for two prompts that are the same, where there is nothing to compare.
+    Prompts that are the same may differ from the first place on by what is done to one of the runs.
     """
     if list(first) == list(second):
-        raise ValueError("the two prompts are the same: change a word of one")
+        return Alignment(tuple(range(len(first))), tuple(range(len(first))), 0)
     shorter = min(len(first), len(second))
     start = next((place for place in range(shorter) if first[place] != second[place]), shorter)
     if len(first) == len(second):

@@ -27,7 +27,7 @@ from engine.circuits.weights.factored import (
 )
 from engine.circuits.weights.view import Weights, folded, layer_of
 from engine.model.config import HeadRef
-from engine.model.transformer import Rotation, Transformer, untapped
+from engine.model.transformer import Rotation, Transformer, distance_penalty, untapped
 
 SOURCES_WHEN_LARGE = 500
 LARGE_VOCABULARY = 8192
@@ -91,15 +91,55 @@ def positional_qk(model: Transformer, head: HeadRef) -> Factored:
     return Factored(queries / math.sqrt(model.config.d_head), keys.T)
 
 
-def positional_pattern(model: Transformer, head: HeadRef) -> Tensor:
+def positional_pattern(model: Transformer, head: HeadRef, size: int | None = None) -> Tensor:
     """(P, P): the attention that positions alone would give; a previous-token head shows its stripe at j = i - 1.
 
-    Raises ValueError for a model without position embeddings, TooLarge over the memory budget.
+    `size`: only that of the first positions, (size, size). Raises ValueError for a model without position embeddings, TooLarge over the memory budget.
     """
     circuit = positional_qk(model, head)
-    places = torch.arange(circuit.shape[0])
+    places = torch.arange(circuit.shape[0] if size is None else size)
     later = places > places[:, None]  # (P, P)
-    return circuit.rows(places).masked_fill(later, -torch.inf).softmax(-1)
+    return circuit.block(places, places).masked_fill(later, -torch.inf).softmax(-1)
+
+
+def token_scores(model: Transformer, head: HeadRef, embedding: Tensor) -> Tensor:
+    """(T, T): the score that each token's embedding (T, d) gives each earlier one's, NaN above the diagonal.
+
+    In rotary models every pair stands at its distance i - j; other positions, and ALiBi's penalty, take no part.
+    """
+    q, k = _reads(model, head, embedding)  # (T, h) each
+    places = torch.arange(len(embedding))
+    if model.config.positions == "rotary":
+        q, k = (_at(model, x, places) for x in (q, k))
+    return (q @ k.T).masked_fill(places > places[:, None], torch.nan)
+
+
+def offset_scores(model: Transformer, head: HeadRef, embedding: Tensor, count: int) -> Tensor:
+    """(count): the mean score over all pairs of these tokens' embeddings (T, d), for a key 0, 1, ... places back.
+
+    The mean over pairs is the score of the means, as scores are bilinear. Raises ValueError for models whose scores do
+    not depend on distance alone.
+    """
+    config, places = model.config, torch.arange(count)
+    q, k = (x.mean(0, keepdim=True) for x in _reads(model, head, embedding))  # (1, h) each
+    if config.positions == "rotary":
+        turned = _at(model, q.expand(count, -1), places)  # (count, h): keys stand at place 0
+        return (turned @ k.T)[:, 0]
+    if config.positions != "alibi":
+        raise ValueError(f"this model's positions are {config.positions}: there is no score by distance alone")
+    penalty = distance_penalty(config, places[None])[0, head.head, -1].flip(0)  # (count): 0, 1, ... back
+    return (q @ k.T)[0] + penalty
+
+
+def _reads(model: Transformer, head: HeadRef, embedding: Tensor) -> tuple[Tensor, Tensor]:
+    """(T, h) queries, with 1/sqrt(h) in them, and keys of embeddings (T, d)."""
+    weights = Weights(model).head(head)
+    return product(embedding, weights.W_Q) / math.sqrt(model.config.d_head), product(embedding, weights.W_K)
+
+
+def _at(model: Transformer, x: Tensor, places: Tensor) -> Tensor:
+    """(T, h) turned as rotary positions (T) turn."""
+    return Rotation(model.config, places[None], x).turn(x[None, :, None])[0, :, 0]
 
 
 def k_composed_qk(

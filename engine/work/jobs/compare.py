@@ -1,4 +1,4 @@
-"""Two prompts in one model, layer by layer side by side: where every head looks in one and not in the other."""
+"""Two runs of one model, layer by layer side by side: where every head looks in one and not in the other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from engine.work.task import Task
 
 
 def compare(request: Compare, state: EngineState, task: Task) -> Comparison:
-    """Raises PromptError for a prompt that cannot be read, ValueError for two prompts that are the same."""
+    """Raises PromptError for a prompt that cannot be read, ValueError for interventions that do not fit and for two
+    runs that are the same."""
     opened = state.require()
     key = (opened.info.hash, request)
     known = state.recent.get(key)
@@ -58,7 +59,11 @@ class _Side:
 def _compared(request: Compare, state: EngineState, task: Task) -> Comparison:
     opened = state.require()
     config = opened.model.config
-    first, second = (_Side(p, request.interventions, opened, task) for p in (request.prompt, request.other))
+    theirs = request.interventions if request.other_interventions is None else request.other_interventions
+    first = _Side(request.prompt, request.interventions, opened, task)
+    second = _Side(request.other, theirs, opened, task)
+    if first.ids == second.ids and theirs == request.interventions:
+        raise ValueError("the two prompts are the same: change a word of one")
     places = aligned(first.ids, second.ids)
     distances, pictures = [], []
     for layer in range(config.layers):
@@ -67,7 +72,7 @@ def _compared(request: Compare, state: EngineState, task: Task) -> Comparison:
         pictures.append(signed_thumbnails(difference(*patterns, places), len(config.all_heads)))  # (H, S, S)
     return Comparison(
         first=analyze(Analyze(request.prompt, request.interventions), state, task),
-        second=analyze(Analyze(request.other, request.interventions), state, task),
+        second=analyze(Analyze(request.other, theirs), state, task),
         aligned=tuple(zip(places.first, places.second, strict=True)),
         moved=frozen(torch.stack(distances)),
         thumbnails=frozen(torch.stack(pictures)),

@@ -9,10 +9,35 @@ import torch
 from engine.work.jobs.analyze import analyze
 from engine.work.jobs.compare import compare
 from engine.work.jobs.examine_head import examine_head
+from engine.work.jobs.explain import explain_attention, explain_prediction
+from engine.work.jobs.find_firings import find_firings
 from engine.work.jobs.load import load_model
+from engine.work.jobs.measure_composition import measure_composition
 from engine.work.jobs.observe_behaviour import observe_behaviour
+from engine.work.jobs.patch_pair import patch_pair
 from engine.work.jobs.score_heads import score_heads
-from engine.work.requests import Analyze, Compare, ExamineHead, LoadModel, ObserveBehaviour, Request, ScoreHeads
+from engine.work.jobs.study_head import study_head
+from engine.work.jobs.sweep_heads import sweep_heads
+from engine.work.jobs.trace_circuit import trace_circuit
+from engine.work.jobs.virtual_head import examine_virtual_head
+from engine.work.requests import (
+    Analyze,
+    Compare,
+    ExamineHead,
+    ExamineVirtualHead,
+    ExplainAttention,
+    ExplainPrediction,
+    FindFirings,
+    LoadModel,
+    MeasureComposition,
+    ObserveBehaviour,
+    PatchPair,
+    Request,
+    ScoreHeads,
+    StudyHead,
+    SweepHeads,
+    TraceCircuit,
+)
 from engine.work.results import Answer
 from engine.work.state import EngineState
 from engine.work.task import Task
@@ -34,5 +59,21 @@ def perform(request: Request, state: EngineState, task: Task) -> Answer:
             return observe_behaviour(request, state, task)
         case ScoreHeads():
             return score_heads(request, state, task)
-        case _:
-            raise ValueError(f"{type(request).__name__} is not built yet")
+        case MeasureComposition():
+            return measure_composition(request, state, task)
+        case TraceCircuit():
+            return trace_circuit(request, state, task)
+        case StudyHead():
+            return study_head(request, state, task)
+        case FindFirings():
+            return find_firings(request, state, task)
+        case ExplainAttention():
+            return explain_attention(request, state, task)
+        case ExplainPrediction():
+            return explain_prediction(request, state, task)
+        case ExamineVirtualHead():
+            return examine_virtual_head(request, state, task)
+        case PatchPair():
+            return patch_pair(request, state, task)
+        case SweepHeads():
+            return sweep_heads(request, state, task)

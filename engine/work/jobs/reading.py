@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.circuits import budget
 from engine.circuits.scores.probes import random_repeat
 from engine.model.config import ModelConfig
-from engine.model.tokenizer import PromptError
+from engine.model.tokenizer import PromptError, Tokenizer
 from engine.work.requests import Prompt
 from engine.work.state import OpenModel
 
@@ -66,6 +66,21 @@ def _longest(config: ModelConfig) -> tuple[int, str]:
     if room < config.context:
         return room, f"the room in the memory budget of {budget.limit() // budget.MEGABYTE} MB, {room} tokens,"
     return config.context, f"the model's context of {config.context}"
+
+
+def token_id(text: str, tokenizer: Tokenizer) -> int:
+    """The one token that a text is, with or without the space before it. Raises PromptError for any other text."""
+    spellings = dict.fromkeys((text, f" {text.lstrip()}", text.lstrip()))
+    split: list[int] = []
+    for spelling in filter(str.strip, spellings):
+        ids = tokenizer.encode(spelling, bos=False)
+        if len(ids) == 1:
+            return ids[0]
+        split = split or ids
+    if not split:
+        raise PromptError("type a word that is one token of this model")
+    pieces = " + ".join(repr(piece) for piece in tokenizer.texts(split[:6]))
+    raise PromptError(f"{text.strip()[:40]!r} is {len(split)} tokens here, {pieces}: type one of them")
 
 
 def probe_bos(opened: OpenModel, wanted: bool | None) -> int | None:
