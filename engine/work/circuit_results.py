@@ -195,17 +195,19 @@ class PathProof:
 # ---------------------------------------------------------------- one head, or two as one
 @dataclass(frozen=True)
 class TokenMoves:
-    """What attending to a token of the prompt does to the logits, strongest first; logits less their mean."""
+    """What attending to one position does to the logits, strongest first; logits less their mean."""
 
-    token: int
-    text: str
     promotes: tuple[TokenValue, ...]
     suppresses: tuple[TokenValue, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class OVCircuit:
-    """A full OV circuit: `eigenvalues` (h,) complex128, the largest first; rates over `n_tokens` source tokens."""
+    """A full OV circuit: `eigenvalues` (h,) complex128, the largest first; rates over `n_tokens` source tokens.
+
+    `moves` (T): for every position of the prompt. In attention-only models they are read off its token's embedding, in
+    models with MLPs, where that says little, off the run's own stream there (`from_stream`).
+    """
 
     eigenvalues: NDArray[np.complex128]
     copying: float | None
@@ -214,7 +216,8 @@ class OVCircuit:
     n_tokens: int
     identity_cosine: float | None
     identity_ceiling: float
-    moves: Mapping[int, TokenMoves]  # by token id, for every token of the prompt
+    moves: tuple[TokenMoves, ...]
+    from_stream: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,8 +227,8 @@ class HeadStudy:
     token_scores (T, T) float32: the score that token i's embedding gives token j's by the full QK circuit, NaN above
     the diagonal; in rotary models at the distance i - j. positional (P, P) float32: the attention that positions alone
     give, None where the model has no position embeddings. by_offset (n,) float32: the mean score over the prompt's
-    tokens of a key n places back, for rotary models and ALiBi, else None. `embedding` is "raw", or "effective" where
-    the first MLP completes it. `best` is the run's best guess, its value its chance; chance_without and loss_rise (nats
+    tokens of a key n places back, for rotary models and ALiBi, else None. `embedding` of token_scores: "raw", or
+    "effective" where the first MLP completes it. `best` is the run's best guess, its value its chance; chance_without and loss_rise (nats
     a token) are what removing the head (zero) does to it and to the prompt.
     """
 

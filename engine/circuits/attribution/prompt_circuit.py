@@ -103,9 +103,8 @@ class _Readers:
         """What parts (S, T, d) add to the centred score of each head at its source, by its query and by its keys."""
         apart = self.k[self.heads, self.source] - self.k.mean(1)  # (H, h)
         here = self._turned(apart[:, None], -self.positions[-1:])  # (H, 1, h)
-        by_query = (
-            seen[:, -1] @ (weights.W_Q @ here.transpose(1, 2))[..., 0].T / math.sqrt(self.config.d_head)
-        )  # (S, H)
+        reads = (weights.W_Q @ here.transpose(1, 2))[..., 0] / math.sqrt(self.config.d_head)  # (H, d)
+        by_query = seen[:, -1] @ reads.T  # (S, H)
         there = self._turned(self.q[:, None].expand_as(self.k), -self.positions)  # (H, T, h)
         keys = torch.einsum("std,htd->sht", seen, there @ weights.W_K.transpose(1, 2))  # (S, H, T)
         return by_query, keys[:, self.heads, self.source] - keys.mean(-1)

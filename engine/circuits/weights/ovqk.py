@@ -94,7 +94,8 @@ def positional_qk(model: Transformer, head: HeadRef) -> Factored:
 def positional_pattern(model: Transformer, head: HeadRef, size: int | None = None) -> Tensor:
     """(P, P): the attention that positions alone would give; a previous-token head shows its stripe at j = i - 1.
 
-    `size`: only that of the first positions, (size, size). Raises ValueError for a model without position embeddings, TooLarge over the memory budget.
+    `size`: only that of the first positions, (size, size). Raises ValueError for a model without position embeddings,
+    TooLarge over the memory budget.
     """
     circuit = positional_qk(model, head)
     places = torch.arange(circuit.shape[0] if size is None else size)

@@ -1,4 +1,4 @@
-"""Where heads attend most in held-out text: every head of the model in one pass over a few rows, then any head at once."""
+"""Where heads attend most in held-out text: all heads in one pass over a few rows, remembered for the next head."""
 
 from __future__ import annotations
 

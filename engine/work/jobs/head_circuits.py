@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from engine.circuits.weights.factored import Factored
-from engine.circuits.weights.ovqk import sampled_tokens, token_embedding
+from engine.circuits.weights.factored import Factored, product
+from engine.circuits.weights.ovqk import Embedding, sampled_tokens
+from engine.model.config import HeadRef
 from engine.model.transformer import Transformer
 from engine.work.circuit_results import OVCircuit, TokenMoves, TokenValue
+from engine.work.jobs.explanation import Explainer
 from engine.work.jobs.running import frozen
 from engine.work.state import OpenModel
 
@@ -18,11 +18,17 @@ MOVES = 5
 SEED = 0  # of the sampled source tokens, as in the table of scores
 
 
-def ov_circuit(circuit: Factored, reads: Tensor, tokens: Sequence[int], opened: OpenModel) -> OVCircuit:
-    """`circuit` is over the raw vocabulary; `reads` (n, h) are its left side for the distinct prompt `tokens` (n)."""
+def ov_circuit(circuit: Factored, head: HeadRef, W_V: Tensor, explainer: Explainer) -> OVCircuit:
+    """`circuit` is over the vocabulary; `head` is the one that reads, with W_V (d, h), and `explainer` the run."""
+    opened = explainer.opened
     sources = sampled_tokens(opened.model.config.vocabulary, SEED)
-    zero = circuit.is_zero()
-    rates = None if zero else circuit.diagonal_rates(sources)
+    rates = None if circuit.is_zero() else circuit.diagonal_rates(sources)
+    from_stream = bool(opened.model.config.d_mlp)
+    if from_stream:
+        stream = explainer.stream(frozenset({"embed", f"{head.layer}.v", "final.scale"}))
+        reads = stream.tap(f"{head.layer}.v")[:, head.head] * stream.scale("final")[-1]  # (T, h)
+    else:
+        reads = product(opened.model.W_E[explainer.tokens[0]], W_V)  # (T, h)
     return OVCircuit(
         eigenvalues=frozen(circuit.eigenvalues()),
         copying=circuit.eigenvalue_score(),
@@ -31,35 +37,28 @@ def ov_circuit(circuit: Factored, reads: Tensor, tokens: Sequence[int], opened: 
         n_tokens=len(sources),
         identity_cosine=circuit.identity_cosine(),
         identity_ceiling=circuit.identity_ceiling,
-        moves=_moves(Factored(reads, circuit.right), tokens, opened),
+        moves=_moves(Factored(reads, circuit.right), opened),
+        from_stream=from_stream,
     )
 
 
-def _moves(circuit: Factored, tokens: Sequence[int], opened: OpenModel) -> dict[int, TokenMoves]:
-    found = circuit.extremes(torch.arange(len(tokens)), min(MOVES, circuit.shape[1] // 2))
-    means = circuit.left @ circuit.right.mean(1)  # (n)
-    text = opened.tokenizer.token_text
+def _moves(circuit: Factored, opened: OpenModel) -> tuple[TokenMoves, ...]:
+    count, text = len(circuit.left), opened.tokenizer.token_text
+    found = circuit.extremes(torch.arange(count), min(MOVES, circuit.shape[1] // 2))
+    means = circuit.left @ circuit.right.mean(1)  # (T)
 
     def listed(place: int, values: Tensor, columns: Tensor) -> tuple[TokenValue, ...]:
         leads = (values[place] - means[place]).tolist()
         return tuple(TokenValue(n, text(n), lead) for n, lead in zip(columns[place].tolist(), leads, strict=True))
 
-    return {
-        token: TokenMoves(
-            token,
-            text(token),
-            listed(place, found.largest, found.largest_columns),
-            listed(place, found.smallest, found.smallest_columns),
+    return tuple(
+        TokenMoves(
+            listed(place, found.largest, found.largest_columns), listed(place, found.smallest, found.smallest_columns)
         )
-        for place, token in enumerate(tokens)
-    }
+        for place in range(count)
+    )
 
 
-def embedded(model: Transformer, tokens: Sequence[int]) -> Tensor:
-    """(n, d): what stands in the stream for these tokens, completed by the first MLP where there is one."""
-    return token_embedding(model, kind_of_embedding(model), torch.tensor(tokens))
-
-
-def kind_of_embedding(model: Transformer) -> str:
+def kind_of_embedding(model: Transformer) -> Embedding:
     """Models with an MLP finish their token embedding in it."""
     return "effective" if model.config.d_mlp else "raw"

@@ -11,12 +11,12 @@ from engine.circuits.weights.composition_edges import Edge
 from engine.model.config import ModelConfig
 from engine.work.circuit_results import EMBED, POSITIONS, UNEMBED, Composition, PairScores
 from engine.work.jobs.composition import composition_of_pairs, composition_with_ends
-from engine.work.requests import MeasureComposition
+from engine.work.requests import MeasureComposition, PairKind
 from engine.work.state import EngineState
 from engine.work.task import Task
 
 FIELDS = ("score", "baseline", "z", "ceiling", "fraction", "rank")
-KINDS = ("q", "k", "v")
+KINDS: tuple[PairKind, ...] = ("q", "k", "v")
 
 
 def measure_composition(request: MeasureComposition, state: EngineState, task: Task) -> Composition:

@@ -85,7 +85,7 @@ class _Proof:
     def proven(self) -> PathProof:
         writer, reader = self.request.writer, self.request.reader
         others = tuple(head for head in self.model.config.all_heads if head.layer == writer.layer and head != writer)
-        groups = [(writer,), others] if others else [(writer,)]
+        groups: list[tuple[HeadRef, ...]] = [(writer,), others] if others else [(writer,)]
         own: list[PathEffect] = []
         control: list[PathEffect] = []
         steps = [(part, direction) for part in PARTS for direction in DIRECTIONS]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.circuits.interventions.values import Ablate
-from engine.circuits.weights.factored import product
-from engine.circuits.weights.ovqk import full_ov, offset_scores, positional_pattern, token_scores
+from engine.circuits.weights.ovqk import full_ov, offset_scores, positional_pattern, token_embedding, token_scores
 from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef
 from engine.model.transformer import Transformer
 from engine.work.circuit_results import HeadStudy, TokenValue
 from engine.work.jobs.analyze import analyze
-from engine.work.jobs.head_circuits import embedded, kind_of_embedding, ov_circuit
+from engine.work.jobs.explanation import Explainer
+from engine.work.jobs.head_circuits import kind_of_embedding, ov_circuit
 from engine.work.jobs.running import frozen
 from engine.work.requests import Analyze, StudyHead
 from engine.work.results import Analysis
@@ -42,21 +42,17 @@ def _studied(request: StudyHead, state: EngineState, task: Task) -> HeadStudy:
     with_it = analyze(Analyze(request.prompt, request.interventions), state, task)
     without = analyze(Analyze(request.prompt, (*request.interventions, Ablate((head,)))), state, task)
     task.yield_point()
-    ids = [token.id for token in with_it.tokens]
-    distinct = list(dict.fromkeys(ids))
-    places = torch.tensor([distinct.index(number) for number in ids])  # (T)
-    embedding = embedded(model, distinct)  # (n, d)
-    circuit = full_ov(model, head)
-    reads = product(embedding, Weights(model).head(head).W_V)  # (n, h)
+    explainer = Explainer(Analyze(request.prompt, request.interventions), state, task)
+    embedding = token_embedding(model, kind_of_embedding(model), explainer.tokens[0])  # (T, d)
     best = with_it.predictions[0]
     return HeadStudy(
         prompt=request.prompt,
         head=head,
         interventions=request.interventions,
-        ov=ov_circuit(circuit, reads, distinct, opened),
-        token_scores=frozen(token_scores(model, head, embedding[places])),
+        ov=ov_circuit(full_ov(model, head), head, Weights(model).head(head).W_V, explainer),
+        token_scores=frozen(token_scores(model, head, embedding)),
         positional=_positional(model, head),
-        by_offset=_by_offset(model, head, embedding[places]),
+        by_offset=_by_offset(model, head, embedding),
         embedding=kind_of_embedding(model),
         best=TokenValue(best.id, best.text, best.probability),
         chance_without=without.chance_of(best.id),
@@ -70,13 +66,13 @@ def _loss(without: Analysis, with_it: Analysis) -> float | None:
     return float(np.nanmean(without.losses) - np.nanmean(with_it.losses))
 
 
-def _positional(model: Transformer, head: HeadRef) -> np.ndarray | None:
+def _positional(model: Transformer, head: HeadRef) -> NDArray[np.float32] | None:
     if model.config.positions not in ("absolute", "shortformer"):
         return None
     return frozen(positional_pattern(model, head, min(MOST_PLACES, model.config.context)))
 
 
-def _by_offset(model: Transformer, head: HeadRef, embedding: Tensor) -> np.ndarray | None:
+def _by_offset(model: Transformer, head: HeadRef, embedding: Tensor) -> NDArray[np.float32] | None:
     if model.config.positions not in ("rotary", "alibi"):
         return None
     return frozen(offset_scores(model, head, embedding, min(MOST_PLACES, model.config.context)))

@@ -1,4 +1,4 @@
-"""Every head and MLP removed one at a time: what becomes of a token and of the prompt's loss. Goes out layer by layer."""
+"""Every head and MLP removed one at a time: what becomes of a token and of the loss. Goes out layer by layer."""
 
 from __future__ import annotations
 

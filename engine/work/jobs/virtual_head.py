@@ -8,7 +8,7 @@ from engine.circuits.weights.ovqk import token_embedding
 from engine.circuits.weights.view import Weights
 from engine.work.circuit_results import VirtualHead
 from engine.work.jobs.explanation import Explainer
-from engine.work.jobs.head_circuits import embedded, ov_circuit
+from engine.work.jobs.head_circuits import ov_circuit
 from engine.work.jobs.running import frozen
 from engine.work.requests import Analyze, ExamineVirtualHead
 from engine.work.state import EngineState
@@ -29,7 +29,6 @@ def examine_virtual_head(request: ExamineVirtualHead, state: EngineState, task: 
         writer, reader = (
             stream.tap(name)[head.head] for name, head in zip(names, (request.writer, request.reader), strict=True)
         )
-        distinct = list(dict.fromkeys(explainer.reading.ids))
         circuit = Factored(product(token_embedding(model), first), product(second, weights.unembedding))
         known = VirtualHead(
             prompt=request.prompt,
@@ -37,7 +36,7 @@ def examine_virtual_head(request: ExamineVirtualHead, state: EngineState, task: 
             writer=request.writer,
             reader=request.reader,
             pattern=frozen(virtual_pattern(writer, reader)),
-            ov=ov_circuit(circuit, product(embedded(model, distinct), first), distinct, opened),
+            ov=ov_circuit(circuit, request.writer, first, explainer),
         )
         state.recent.put(key, known)
     return known
