@@ -16,6 +16,7 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["QT_SCALE_FACTOR"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # where other work takes a core, two threads wait for one another
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # an oracle model is built here, never fetched
 if sys.platform.startswith("linux") and "XDG_RUNTIME_DIR" not in os.environ:
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="headscope-run-")

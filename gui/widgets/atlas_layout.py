@@ -11,6 +11,7 @@ from engine.model.config import HeadRef
 from gui.theme import Role, Theme
 
 SMALLEST_PICTURE, LARGEST_PICTURE = 48, 240  # px at 100 %; below the smallest the atlas scrolls
+NARROW_PICTURE = 30  # a whole layer in sight is worth pictures down to this
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ class AtlasLayout:
         if order is not None:  # of equal pictures the widest grid: it scrolls least
             most = max(1, min(len(order), width // (smallest + 2 * padding + gap)))
             columns = max(range(1, most + 1), key=lambda number: (side_with(number), number))
-        side = round(max(side_with(columns), smallest) * zoom)
+        narrow = width // columns - 2 * padding - gap
+        least = min(smallest, narrow) if order is None and narrow >= theme.px(NARROW_PICTURE) else smallest
+        side = round(max(side_with(columns), least) * zoom)
         return cls(layers, heads, order, side, columns, padding, label, gap, gutter)
 
     @cached_property

@@ -40,14 +40,21 @@ def read_header(path: Path) -> TensorFile:
     fields, size, room = _fields(path)
     notes = fields.pop("__metadata__", {})
     try:
-        shapes = {name: tuple(int(n) for n in field["shape"]) for name, field in fields.items()}
+        shapes = {name: tuple(_whole(number) for number in field["shape"]) for name, field in fields.items()}
         kinds = {name: str(field["dtype"]) for name, field in fields.items()}
-        last_byte = max((field["data_offsets"][1] for field in fields.values()), default=0)
+        last_byte = max((_whole(field["data_offsets"][1]) for field in fields.values()), default=0)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path.name} is damaged: {type(error).__name__} in its header, {error}") from None
     if last_byte != room:
         raise ModelFileError(f"{path.name} is damaged: it has {room} bytes of weights where {last_byte} belong")
     return TensorFile(notes if isinstance(notes, dict) else {}, shapes, kinds, size)
+
+
+def _whole(value: object) -> int:
+    """JSON also has fractions, infinities and texts where a size should stand."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{str(value)[:40]!r} is no size")
+    return value
 
 
 def _fields(path: Path) -> tuple[dict[str, Any], int, int]:
