@@ -71,12 +71,12 @@ class Composition:
     hold for, None for the reading score, which no distance enters.
     """
 
-    model_hash: str
     writers: tuple[str, ...]
     readers: tuple[str, ...]
     kinds: Mapping[PairKind, PairScores]
     unembed: PairScores | None = None
     offset: int | None = None
+    model_hash: str = ""
 
     @cached_property
     def rows(self) -> dict[str, int]:
@@ -225,11 +225,11 @@ class HeadStudy:
     """One head from weights, on the tokens of one prompt.
 
     token_scores (T, T) float32: the score that token i's embedding gives token j's by the full QK circuit, NaN above
-    the diagonal; in rotary models at the distance i - j. positional (P, P) float32: the attention that positions alone
-    give, None where the model has no position embeddings. by_offset (n,) float32: the mean score over the prompt's
-    tokens of a key n places back, for rotary models and ALiBi, else None. `embedding` of token_scores: "raw", or
-    "effective" where the first MLP completes it. `best` is the run's best guess, its value its chance; chance_without and loss_rise (nats
-    a token) are what removing the head (zero) does to it and to the prompt.
+    the diagonal; in rotary models at the distance i - j. `embedding`: "raw", or "effective" where the first MLP
+    completes it. positional (P, P) float32: the attention that positions alone give, None where the model has no
+    position embeddings. by_offset (n,) float32: the mean score over the prompt's tokens of a key n places back, for
+    rotary models and ALiBi, else None. `best` is the run's best guess, its value its chance; chance_without and
+    loss_rise (nats a token) are what removing the head (zero) does to it and to the prompt.
     """
 
     prompt: Prompt

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, QSizeF
 
 from engine.model.config import HeadRef
+from engine.work.circuit_results import EMBED, ENDS, POSITIONS, UNEMBED, Composition
+from engine.work.requests import Pair
 from gui.theme import Theme
-from gui.widgets.diagram_model import EMBED, ENDS, POSITIONS, UNEMBED, Composition, Edge
 
 Curve = NDArray[np.float64]  # (n, 4, 2): cubic Bezier pieces, each with two ends and two control points between
 
@@ -164,7 +165,7 @@ class DiagramLayout:
         return str(HeadRef(row - 1, head))
 
     # ------------------------------------------------------------ edges
-    def port(self, edge: Edge, radius: float, half: float) -> QPointF:
+    def port(self, edge: Pair, radius: float, half: float) -> QPointF:
         """The middle of the mark (`half` its side) where an edge enters: queries left, keys below, values right."""
         place = self.points[edge.reader]
         if edge.reader == UNEMBED:
@@ -175,21 +176,19 @@ class DiagramLayout:
         reach = radius + half + 0.5
         return QPointF(place.x() + aside * reach, place.y() + down * reach)
 
-    def curve(self, edge: Edge, radii: Mapping[str, float]) -> Curve:
+    def curve(self, edge: Pair, radii: Mapping[str, float]) -> Curve:
         """From the top of the writer to the underside of the mark at its reader."""
         port = self.port(edge, radii.get(edge.reader, self.radius), self.socket)
         start = self._start(edge.writer, port, radii.get(edge.writer, self.radius))
         first, last = self.row(edge.writer), self.row(edge.reader)
         target = port if edge.reader == UNEMBED else self.points[edge.reader]
         lane = _LANE.get(edge.kind, 0.0) * min(0.11 * self.across, 5 * self.scale)
-        knots, room = [(start.x(), start.y())], [math.inf]
-        for row in range(first + 1, last):
-            x, free = self._passing(start.x(), target.x(), (row - first) / (last - first), lane)
-            knots.append((x, self.row_y(row)))
-            room.append(free)
+        knots, aside = [(start.x(), start.y())], min(self.radius, 0.36 * self.up)
+        for row in range(first + 1, last):  # upright past the nodes of a layer, across between layers
+            x = self._passing(start.x(), target.x(), (row - first) / (last - first), lane)
+            knots += [(x, self.row_y(row) + aside), (x, self.row_y(row) - aside)]
         knots.append((port.x(), port.y() + 0.8 * self.socket))
-        clear = np.array([*room, math.inf]) / (self.radius + self.scale)  # nodes are that many radii away
-        return _smooth(np.array(knots), np.sqrt(np.maximum(clear * clear - 1.0, 0.0)))
+        return _smooth(np.array(knots))
 
     def _start(self, writer: str, towards: QPointF, radius: float) -> QPointF:
         place = self.points[writer]
@@ -199,8 +198,8 @@ class DiagramLayout:
         aside = min(max((towards.x() - place.x()) * 0.4, -reach), reach)
         return QPointF(place.x() + aside, self.pill(writer).top())
 
-    def _passing(self, start: float, end: float, along: float, lane: float) -> tuple[float, float]:
-        """Where to pass a layer on the way, and how far the next node is then: nearly straight, but around nodes.
+    def _passing(self, start: float, end: float, along: float, lane: float) -> float:
+        """Where to pass a layer on the way: nearly straight, but around nodes.
 
         An edge that stays in its column runs beside it, to the nearer side of the drawing.
         """
@@ -216,14 +215,13 @@ class DiagramLayout:
         elif abs(at - column) < least:
             side = last - first if round(first) == column else first - last if round(last) == column else at - column
             at = column + math.copysign(least, side or last - first) + aside
-        return self.left + at * self.across, abs(at - column) * self.across
+        return self.left + at * self.across
 
 
-def _smooth(knots: NDArray[np.float64], steepest: NDArray[np.float64]) -> Curve:
+def _smooth(knots: NDArray[np.float64]) -> Curve:
     """A curve through knots (n + 1, 2) that rises all the way, upright at both ends, without overshoot.
 
-    Sideways slopes are harmonic means (Fritsch and Butland 1984), at each knot at most `steepest`, so that it clears
-    the nodes beside it.
+    Sideways slopes are harmonic means (Fritsch and Butland 1984).
     """
     steps = np.diff(knots, axis=0)  # (n, 2)
     slopes = steps[:, 0] / np.where(np.abs(steps[:, 1]) < 1e-9, -1e-9, steps[:, 1])  # (n,)
@@ -231,7 +229,7 @@ def _smooth(knots: NDArray[np.float64], steepest: NDArray[np.float64]) -> Curve:
     before, after = slopes[:-1], slopes[1:]
     same = before * after > 0
     total = np.where(same, before + after, 1.0)
-    tangents[1:-1] = np.clip(np.where(same, 2 * before * after / total, 0.0), -steepest[1:-1], steepest[1:-1])
+    tangents[1:-1] = np.where(same, 2 * before * after / total, 0.0)
     reach = np.full(len(knots), 1 / 3)
     reach[[0, -1]] = 0.5
     rise = steps[:, 1]
@@ -252,7 +250,7 @@ def sampled(curve: Curve, least: int = 24) -> NDArray[np.float64]:
 class EdgeFinder:
     """Which of many curves runs nearest to a place."""
 
-    def __init__(self, curves: Iterable[tuple[Edge, Curve]]) -> None:
+    def __init__(self, curves: Iterable[tuple[Pair, Curve]]) -> None:
         found = [(edge, sampled(curve)) for edge, curve in curves]
         self._edges = [edge for edge, _ in found]
         starts = [points[:-1] for _, points in found]
@@ -261,7 +259,7 @@ class EdgeFinder:
         ends = [points[1:] for _, points in found]
         self._along = (np.concatenate(ends) if ends else np.zeros((0, 2))) - self._start
 
-    def nearest(self, point: QPointF, reach: float) -> Edge | None:
+    def nearest(self, point: QPointF, reach: float) -> Pair | None:
         """The nearest edge within `reach` px, of equally near ones the last."""
         if not self._edges:
             return None

@@ -9,129 +9,35 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.model.config import HeadRef
+from engine.work.circuit_results import (
+    EMBED,
+    ENDS,
+    POSITIONS,
+    UNEMBED,
+    Composition,
+    Floats,
+    PairFigures,
+    PairScores,
+    PromptCircuit,
+)
+from engine.work.requests import Pair, PairKind
 from gui.theme import Role
 
 Kind = Literal["q", "k", "v"]
-EdgeKind = Literal["q", "k", "v", "unembed"]
-Floats = NDArray[np.float64]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-EMBED, POSITIONS, UNEMBED = "embed", "pos", "unembed"
-ENDS = (EMBED, POSITIONS, UNEMBED)
 READS = {"q": "queries", "k": "keys", "v": "values", "unembed": "logits"}
 ROLE_WORDS: Mapping[Role, str] = {"previous": "previous", "induction": "induction", "duplicate": "duplicate"}
 SHORT_WORDS: Mapping[Role, str] = {"previous": "prev", "induction": "ind", "duplicate": "dup"}
 CAVEAT = "possible, not proven: path-patch it"
 MOST_EDGES = 300  # more would be a thicket, and slow to draw
 _TITLES = {EMBED: "token embedding", POSITIONS: "position embedding", UNEMBED: "unembedding"}
-
-
-class Edge(NamedTuple):
-    """`writer` feeds the queries, keys or values of `reader`, or the logits where the reader is the unembedding."""
-
-    writer: str
-    reader: str
-    kind: EdgeKind
-
-
-@dataclass(frozen=True, eq=False)
-class PairScores:
-    """Numbers of many pairs of one kind, arrays of one shape; NaN where a pair is out of order or not defined.
-
-    `fraction` is the score's share of its ceiling, 0 to 1. `rank` 1 is the largest fraction among the model's own
-    pairs of heads of that kind (for the ends: among theirs); a pair without a rank is never drawn as an edge.
-    """
-
-    score: Floats
-    baseline: Floats
-    z: Floats
-    ceiling: Floats
-    fraction: Floats
-    rank: Floats
-
-
-@dataclass(frozen=True)
-class Figures:
-    """The numbers of one edge; `of` is how many pairs its rank is counted among."""
-
-    score: float
-    baseline: float
-    z: float
-    ceiling: float
-    fraction: float
-    rank: int | None
-    of: int
-
-
-@dataclass(frozen=True, eq=False)
-class Composition:
-    """All pairs of one model.
-
-    `writers` (W) are `embed`, `pos` where there is one, and heads in layer order; `readers` (R) are heads in layer
-    order. `kinds` has arrays (W, R), `unembed` arrays (W,).
-    """
-
-    writers: tuple[str, ...]
-    readers: tuple[str, ...]
-    kinds: Mapping[Kind, PairScores]
-    unembed: PairScores | None = None
-
-    @cached_property
-    def rows(self) -> dict[str, int]:
-        return {name: row for row, name in enumerate(self.writers)}
-
-    @cached_property
-    def columns(self) -> dict[str, int]:
-        return {name: column for column, name in enumerate(self.readers)}
-
-    @cached_property
-    def heads(self) -> tuple[HeadRef, ...]:
-        """Every head that writes or reads, in layer order."""
-        return tuple(sorted(HeadRef.parse(name) for name in {*self.writers, *self.readers} - {*ENDS}))
-
-    @cached_property
-    def head_rows(self) -> NDArray[np.bool_]:
-        """Which writers are heads, (W,)."""
-        return np.array([name not in ENDS for name in self.writers], dtype=bool)
-
-    def figures(self, edge: Edge) -> Figures | None:
-        """The numbers of an edge, None where there is no such pair."""
-        row = self.rows.get(edge.writer)
-        table = self.unembed if edge.kind == "unembed" else self.kinds.get(edge.kind)
-        if row is None or table is None:
-            return None
-        if edge.kind == "unembed":
-            place: tuple[int, ...] = (row,)
-        elif edge.reader in self.columns:
-            place = (row, self.columns[edge.reader])
-        else:
-            return None
-        if not math.isfinite(table.fraction[place]):
-            return None
-        rank = float(table.rank[place])
-        numbers = (float(getattr(table, name)[place]) for name in ("score", "baseline", "z", "ceiling", "fraction"))
-        return Figures(
-            *numbers, rank=int(rank) if math.isfinite(rank) else None, of=self._ranked[edge.kind, edge.writer in ENDS]
-        )
-
-    @cached_property
-    def _ranked(self) -> dict[tuple[EdgeKind, bool], int]:
-        """How many pairs have a rank, by kind and by whether an end writes: ends are ranked among themselves."""
-        tables: dict[EdgeKind, PairScores] = {**self.kinds}
-        if self.unembed is not None:
-            tables["unembed"] = self.unembed
-        return {
-            (kind, ends): int(np.isfinite(table.rank[self.head_rows != ends]).sum())
-            for kind, table in tables.items()
-            for ends in (False, True)
-        }
 
 
 @dataclass(frozen=True)
@@ -157,7 +63,7 @@ class Filter:
 class Shown:
     """Edges with their fraction of the ceiling, the weakest first, and how many there are with the hidden ones."""
 
-    fractions: Mapping[Edge, float] = field(default_factory=dict)
+    fractions: Mapping[Pair, float] = field(default_factory=dict)
     total: int = 0
 
     @property
@@ -167,7 +73,7 @@ class Shown:
 
 def shown(composition: Composition, chosen: Filter) -> Shown:
     """The edges that pass, at most MOST_EDGES of them, the strongest."""
-    found: list[tuple[float, Edge]] = []
+    found: list[tuple[float, Pair]] = []
     total = 0
     for kind in (kind for kind in KINDS if kind in chosen.kinds):
         table = composition.kinds.get(kind)
@@ -176,14 +82,14 @@ def shown(composition: Composition, chosen: Filter) -> Shown:
             total += int(known.sum())
             rows, columns = np.nonzero(known & _passing(table, chosen))
             found += [
-                (float(table.fraction[row, column]), Edge(composition.writers[row], composition.readers[column], kind))
+                (float(table.fraction[row, column]), Pair(composition.writers[row], composition.readers[column], kind))
                 for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
             ]
     if chosen.ends and composition.unembed is not None:
         table = composition.unembed
         total += int(np.isfinite(table.fraction).sum())
         found += [
-            (float(table.fraction[row]), Edge(composition.writers[row], UNEMBED, "unembed"))
+            (float(table.fraction[row]), Pair(composition.writers[row], UNEMBED, "unembed"))
             for row in np.nonzero(_passing(table, chosen))[0].tolist()
         ]
     found.sort()
@@ -194,18 +100,43 @@ def _passing(table: PairScores, chosen: Filter) -> NDArray[np.bool_]:
     return (table.rank <= chosen.top) & (table.fraction >= max(chosen.threshold, 0.0))  # NaN passes neither
 
 
-def path_of(edge: Edge, edges: Iterable[Edge]) -> list[Edge]:
+def of_prompt(circuit: PromptCircuit) -> Composition:
+    """One prompt's circuit in the shape of a composition, to be drawn alike: in place of the fraction of a ceiling a
+    writer's share of what the reader was given, times how much the reader adds to the prediction beside the head that
+    adds most."""
+    heads = np.array([name not in ENDS for name in circuit.writers], dtype=bool)  # (W,)
+    direct = np.abs(circuit.direct)  # (W,)
+    most = max(float(np.nanmax(direct[heads], initial=0.0)), 1e-12)
+    relevance = direct[heads] / most  # (R,): readers are the heads, in the same order
+    kinds: dict[PairKind, PairScores] = {
+        kind: _drawn(circuit.contributions[kind], circuit.shares[kind] * relevance, heads) for kind in KINDS
+    }
+    return Composition(circuit.writers, circuit.readers, kinds, _drawn(circuit.direct, direct / most, heads))
+
+
+def _drawn(value: Floats, strength: Floats, heads: NDArray[np.bool_]) -> PairScores:
+    """(W, R) or (W,); ranks of heads and of ends apart; what has no random baseline has none."""
+    rank = np.full(strength.shape, np.nan)
+    for rows in (heads, ~heads):
+        part = strength[rows]
+        known = np.sort(part[np.isfinite(part)])
+        rank[rows] = np.where(np.isfinite(part), 1 + len(known) - np.searchsorted(known, part, side="right"), np.nan)
+    unknown = np.full(strength.shape, np.nan)
+    return PairScores(value, unknown, unknown, unknown, np.minimum(strength, 1.0), rank)
+
+
+def path_of(edge: Pair, edges: Iterable[Pair]) -> list[Pair]:
     """The edges into its writer, itself, and the edges out of its reader."""
     around = [other for other in edges if edge.writer == other.reader or edge.reader == other.writer]
     return [*around, edge]
 
 
-def touching(node: str, edges: Iterable[Edge]) -> list[Edge]:
+def touching(node: str, edges: Iterable[Pair]) -> list[Pair]:
     """The edges into and out of a node."""
     return [edge for edge in edges if node in (edge.writer, edge.reader)]
 
 
-def edge_words(edge: Edge, figures: Figures | None) -> str:
+def edge_words(edge: Pair, figures: PairFigures | None) -> str:
     """One line with every number of an edge and what it does not say."""
     name = f"{edge.writer} → {edge.reader}, {READS[edge.kind]}"
     if edge.kind != "unembed":
@@ -220,7 +151,7 @@ def edge_words(edge: Edge, figures: Figures | None) -> str:
     )
 
 
-def node_words(node: str, mark: HeadMark, edges: Iterable[Edge]) -> str:
+def node_words(node: str, mark: HeadMark, edges: Iterable[Pair]) -> str:
     """One line on a node: what it is and how many of its edges are drawn."""
     near = touching(node, edges)
     into = sum(edge.reader == node for edge in near)

@@ -12,22 +12,11 @@ from dataclasses import dataclass, field
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen, QPolygonF
 
+from engine.work.circuit_results import EMBED, ENDS, POSITIONS, UNEMBED
+from engine.work.requests import Pair, PairKind
 from gui.theme import SECONDARY, SMALLEST, Theme, ui_font
 from gui.widgets.diagram_layout import Curve, DiagramLayout
-from gui.widgets.diagram_model import (
-    EMBED,
-    ENDS,
-    KINDS,
-    POSITIONS,
-    READS,
-    ROLE_WORDS,
-    SHORT_WORDS,
-    UNEMBED,
-    Edge,
-    EdgeKind,
-    HeadMark,
-    Kind,
-)
+from gui.widgets.diagram_model import KINDS, READS, ROLE_WORDS, SHORT_WORDS, HeadMark, Kind
 
 _PILL_WORDS = {EMBED: "token embedding", POSITIONS: "positions", UNEMBED: "unembedding: next token"}
 _DASHES = {"q": [3.2, 2.2], "v": [0.01, 2.1]}  # in pen widths
@@ -40,8 +29,8 @@ _PLAIN = HeadMark()
 class DiagramContent:
     """What is drawn: edges with their fraction of the ceiling, the weakest first, and how heads are marked."""
 
-    fractions: Mapping[Edge, float] = field(default_factory=dict)
-    curves: Mapping[Edge, Curve] = field(default_factory=dict)
+    fractions: Mapping[Pair, float] = field(default_factory=dict)
+    curves: Mapping[Pair, Curve] = field(default_factory=dict)
     marks: Mapping[str, HeadMark] = field(default_factory=dict)
     radii: Mapping[str, float] = field(default_factory=dict)
 
@@ -49,12 +38,12 @@ class DiagramContent:
         return self.marks.get(node, _PLAIN)
 
 
-def kind_colour(kind: EdgeKind, theme: Theme) -> QColor:
+def kind_colour(kind: PairKind, theme: Theme) -> QColor:
     names = {"q": theme.accent, "k": theme.induction, "v": theme.duplicate}
     return QColor(names.get(kind, theme.subtle))
 
 
-def edge_pen(kind: EdgeKind, width: float, colour: QColor) -> QPen:
+def edge_pen(kind: PairKind, width: float, colour: QColor) -> QPen:
     """The line of a kind: dashed, solid or dotted."""
     pen = QPen(colour, width)
     pen.setCapStyle(Qt.PenCapStyle.RoundCap if kind == "v" else Qt.PenCapStyle.FlatCap)
@@ -63,7 +52,7 @@ def edge_pen(kind: EdgeKind, width: float, colour: QColor) -> QPen:
     return pen
 
 
-def paint_mark(painter: QPainter, kind: EdgeKind, place: QPointF, half: float, colour: QColor, ground: QColor) -> None:
+def paint_mark(painter: QPainter, kind: PairKind, place: QPointF, half: float, colour: QColor, ground: QColor) -> None:
     """Where an edge enters: a ring for queries, a square for keys, a diamond for values, an arrow head for logits."""
     painter.setPen(QPen(colour, max(1.0, 0.2 * half)))
     painter.setBrush(ground if kind == "q" else colour)
@@ -151,7 +140,7 @@ class DiagramPainter:
                 painter.drawText(QRectF(x - 50, y, 100, height), _CENTRE, text)
 
     # ------------------------------------------------------------ edges
-    def edges(self, edges: Iterable[Edge], lit: bool = False, chosen: Edge | None = None) -> None:
+    def edges(self, edges: Iterable[Pair], lit: bool = False, chosen: Pair | None = None) -> None:
         """Lines only, in the order given; lit ones in full colour, the chosen one with a seam around it."""
         for edge in edges:
             curve = self._content.curves.get(edge)
@@ -176,13 +165,13 @@ class DiagramPainter:
         theme, room = self._theme, min(max(self._layout.radius / self._theme.px(22), 0.3), 1.0)
         return max((1.0 + 6.0 * fraction * fraction) * room, 1.6 if lit else 0.9) * theme.scale
 
-    def sockets(self, edges: Iterable[Edge], lit: bool = False) -> None:
+    def sockets(self, edges: Iterable[Pair], lit: bool = False) -> None:
         """The marks at the readers; a lit one is large enough for its letter."""
         half = max(self._layout.socket, self._theme.px(8)) if lit else self._layout.socket
         ground = QColor(self._theme.base)
         for reader, kind in dict.fromkeys((edge.reader, edge.kind) for edge in edges):
             same = [edge for edge in edges if edge.reader == reader and edge.kind == kind] if reader == UNEMBED else []
-            some = same or [Edge(reader, reader, kind)]
+            some = same or [Pair(reader, reader, kind)]
             for edge in some:
                 mark = min(half, self._theme.px(5)) if kind == "unembed" else half
                 place = self._layout.port(edge, self._content.radii.get(reader, self._layout.radius), mark)
@@ -261,14 +250,14 @@ class DiagramPainter:
         area = area.intersected(QRectF(self._layout.band(0).left() - 1, area.top(), area.width(), area.height()))
         for node in nodes:
             texts = self._notes(node, names) if node in self._layout.points and node not in ENDS else []
-            for text, box in ((text, box) for text in texts for box in self._sides(node, text)):
+            for words, box in [(one, side) for one in texts for side in self._sides(node, one)]:
                 if area.contains(box) and not any(box.intersects(other) for other in taken):
                     taken.append(box)
                     self._plate(box)
                     mark = self._content.mark(node)
                     role = mark.role in ROLE_WORDS
                     self._painter.setPen(QColor(self._theme.role(mark.role) if role else self._theme.text))
-                    self._painter.drawText(box, _CENTRE, text)
+                    self._painter.drawText(box, _CENTRE, words)
                     break
 
     def _notes(self, node: str, names: bool) -> list[str]:

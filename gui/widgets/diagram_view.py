@@ -6,7 +6,7 @@ copy of it and the few edges and nodes that are lit. Control and wheel zoom, dra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, QSizeF, Qt, Signal
 from PySide6.QtGui import (
@@ -25,14 +25,12 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from typing_extensions import override
 
 from engine.model.config import HeadRef
+from engine.work.circuit_results import ENDS, Composition, PairFigures
+from engine.work.requests import Pair
 from gui.theme import DARK, Theme
 from gui.widgets.diagram_layout import DiagramLayout, EdgeFinder, Shape
 from gui.widgets.diagram_model import (
-    ENDS,
     ROLE_WORDS,
-    Composition,
-    Edge,
-    Figures,
     Filter,
     HeadMark,
     Shown,
@@ -46,7 +44,8 @@ from gui.widgets.diagram_model import (
 from gui.widgets.diagram_paint import Caption, DiagramContent, DiagramPainter, Legend
 from gui.widgets.focus import KEYBOARD_REASONS
 
-_LONGEST = edge_words(Edge("29.24", "47.24", "q"), Figures(0.125, 0.125, -12.5, 0.125, 0.88, 99999, 999999))
+_LONGEST = edge_words(Pair("29.24", "47.24", "q"), PairFigures(0.125, 0.125, -12.5, 0.125, 0.88, 99999, 999999))
+EdgeWords = Callable[[Pair], str]
 _HINT = "Point at a line to read it."
 _NOTHING = "Composition is not measured yet."
 _MOST_ZOOM = 10.0
@@ -60,7 +59,7 @@ _STEPS = {
 
 
 class DiagramView(QWidget):
-    """Heads by HeadRef, edges by Edge; hover signals also carry None. The owner decides what is pinned."""
+    """Heads by HeadRef, edges by Pair; hover signals also carry None. The owner decides what is pinned."""
 
     headHovered = Signal(object)
     headClicked = Signal(object)
@@ -71,13 +70,14 @@ class DiagramView(QWidget):
         super().__init__(parent)
         self._theme = DARK
         self._composition: Composition | None = None
+        self._words: EdgeWords | None = None
         self._filter = Filter()
         self._seen = Shown()
         self._content = DiagramContent()
         self._selected: HeadRef | None = None
-        self._pinned: Edge | None = None
+        self._pinned: Pair | None = None
         self._node: str | None = None  # under the pointer or the keyboard
-        self._edge: Edge | None = None
+        self._edge: Pair | None = None
         self._zoom, self._origin = 1.0, QPointF()
         self._layout = DiagramLayout.fitted(Shape(), QSizeF(1, 1), 1.0, DARK)
         self._finder = EdgeFinder(())
@@ -97,10 +97,11 @@ class DiagramView(QWidget):
         self._theme = theme
         self._arrange()
 
-    def set_composition(self, composition: Composition | None) -> None:
-        """Another shape of model begins anew, with everything in view."""
+    def set_composition(self, composition: Composition | None, words: EdgeWords | None = None) -> None:
+        """Another shape of model begins anew, with everything in view. `words` say what an edge means, unless it is
+        composition from weights."""
         old = self._layout.shape
-        self._composition = composition
+        self._composition, self._words = composition, words
         if (Shape() if composition is None else Shape.of(composition)) != old:
             self._zoom, self._origin = 1.0, QPointF()
             self._selected = self._pinned = self._node = self._edge = None
@@ -114,9 +115,9 @@ class DiagramView(QWidget):
 
     def set_marks(self, marks: Mapping[HeadRef, HeadMark]) -> None:
         """Roles, their scores and which heads are removed; heads that are left out have no role."""
-        marks = {str(head): mark for head, mark in marks.items()}
-        if marks != self._content.marks:
-            self._content.marks = marks
+        named = {str(head): mark for head, mark in marks.items()}
+        if named != self._content.marks:
+            self._content.marks = named
             self._arrange()
 
     def set_selected(self, head: HeadRef | None) -> None:
@@ -125,7 +126,7 @@ class DiagramView(QWidget):
             self._selected = head
             self.update()
 
-    def set_pinned(self, edge: Edge | None) -> None:
+    def set_pinned(self, edge: Pair | None) -> None:
         """Keep an edge and its path lit while nothing is pointed at."""
         if edge != self._pinned:
             self._pinned = edge
@@ -136,7 +137,7 @@ class DiagramView(QWidget):
         """Show a hover that began elsewhere; emits nothing."""
         self._hover(None if head is None else str(head), None)
 
-    def set_hovered_edge(self, edge: Edge | None) -> None:
+    def set_hovered_edge(self, edge: Pair | None) -> None:
         """Show a hover that began elsewhere, also of an edge that the filter hides; emits nothing."""
         self._hover(None, edge)
 
@@ -149,7 +150,7 @@ class DiagramView(QWidget):
         """Where a node (`0.3`, `embed`, `pos`, `unembed`) stands in the widget."""
         return self._layout.points[node] - self._origin
 
-    def edge_point(self, edge: Edge, along: float = 0.5) -> QPointF:
+    def edge_point(self, edge: Pair, along: float = 0.5) -> QPointF:
         """A place on an edge that is drawn, 0 at its writer and 1 at its reader."""
         curve = self._content.curves[edge]
         piece = curve[min(int(along * len(curve)), len(curve) - 1)]
@@ -200,11 +201,11 @@ class DiagramView(QWidget):
     def _zoom_by(self, factor: float, about: QPointF) -> None:
         """What is under `about` stays there."""
         old, place = self._layout, about + self._origin
-        across, up = (place.x() - old.left) / old.across, (old.bottom - place.y()) / max(old.up, 1.0)
+        across, up = (place.x() - old.left) / old.across, (old.row_y(1) - place.y()) / max(old.up, 1.0)
         self._zoom = min(max(self._zoom * factor, 1.0), _MOST_ZOOM)
         self._arrange()
         new = self._layout
-        self._pan(QPointF(new.left + across * new.across, new.bottom - up * new.up) - about)
+        self._pan(QPointF(new.left + across * new.across, new.row_y(1) - up * new.up) - about)
 
     @override
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -235,7 +236,7 @@ class DiagramView(QWidget):
         pointed = self._node or self._edge or self._pinned
         self._caption.paint(painter, corner + QPointF(0, self._legend.height), self.caption(), pointed is not None)
 
-    def _paint_lit(self, drawing: DiagramPainter, lit: list[Edge]) -> None:
+    def _paint_lit(self, drawing: DiagramPainter, lit: list[Pair]) -> None:
         area = self._plot().translated(self._origin)
         chosen = self._edge or (None if self._node else self._pinned)
         ends = [node for edge in reversed(lit) for node in (edge.writer, edge.reader)]
@@ -250,7 +251,7 @@ class DiagramView(QWidget):
         if self._node is not None:
             drawing.ring(self._node, self._theme.text, 1.5)
 
-    def _lit(self) -> list[Edge]:
+    def _lit(self) -> list[Pair]:
         """The edges that stand out now, the chosen one last."""
         chosen = self._edge or (None if self._node else self._pinned)
         if chosen is None:
@@ -259,7 +260,7 @@ class DiagramView(QWidget):
             return []
         return path_of(chosen, (edge for edge in self._seen.fractions if edge != chosen))
 
-    def _add_hidden(self, edge: Edge) -> bool:
+    def _add_hidden(self, edge: Pair) -> bool:
         """An edge that the filter hides is drawn while it is pointed at elsewhere."""
         figures = None if self._composition is None else self._composition.figures(edge)
         if figures is None:
@@ -307,7 +308,7 @@ class DiagramView(QWidget):
             return _NOTHING
         edge = self._edge or (None if self._node else self._pinned)
         if edge is not None:
-            return edge_words(edge, self._composition.figures(edge))
+            return self._words(edge) if self._words else edge_words(edge, self._composition.figures(edge))
         if self._node is not None:
             return f"{node_words(self._node, self._content.mark(self._node), self._seen.fractions)}."
         counted = count_words(self._seen, self._filter)
@@ -317,7 +318,7 @@ class DiagramView(QWidget):
         self.setAccessibleDescription(self.caption())
 
     # ------------------------------------------------------------ mouse
-    def _under(self, point: QPointF) -> tuple[str | None, Edge | None]:
+    def _under(self, point: QPointF) -> tuple[str | None, Pair | None]:
         """The node, or else the edge, at a place of the widget."""
         if not self._plot().contains(point):
             return None, None
@@ -422,14 +423,14 @@ class DiagramView(QWidget):
         at = turns.index(self._edge) if self._edge in turns else 0
         self._point(self._node, turns[(at + step) % len(turns)])
 
-    def _pin(self, node: str | None, edge: Edge | None) -> None:
+    def _pin(self, node: str | None, edge: Pair | None) -> None:
         if edge is not None:
             self.edgeClicked.emit(*edge)
         elif node is not None and node not in ENDS:
             self.headClicked.emit(HeadRef.parse(node))
 
     # ------------------------------------------------------------ hover
-    def _point(self, node: str | None, edge: Edge | None) -> None:
+    def _point(self, node: str | None, edge: Pair | None) -> None:
         """Hover that began here: shown and told."""
         old = (_head(self._node), self._edge)
         self._hover(node, edge)
@@ -438,7 +439,7 @@ class DiagramView(QWidget):
         if old[1] != edge:
             self.edgeHovered.emit(edge)
 
-    def _hover(self, node: str | None, edge: Edge | None) -> None:
+    def _hover(self, node: str | None, edge: Pair | None) -> None:
         node = node if node in self._layout.points else None
         if (node, edge) != (self._node, self._edge):
             self._node, self._edge = node, edge

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen
 
+from engine.work.circuit_results import ENDS, Floats
 from gui.theme import GAMMA, SMALLEST, Theme, ui_font
-from gui.widgets.diagram_model import ENDS, Floats
 from gui.widgets.pattern_paint import cells_image, roomy
 from gui.widgets.pictures import max_pooled
 

@@ -26,14 +26,16 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from typing_extensions import override
 
+from engine.work.circuit_results import Composition, Floats, PairFigures
+from engine.work.requests import Pair
 from gui.theme import DARK, SMALLEST, Theme, ui_font
-from gui.widgets.diagram_model import READS, Composition, Edge, Figures, Floats, Kind, edge_words
+from gui.widgets.diagram_model import READS, Kind, edge_words
 from gui.widgets.diagram_paint import Caption
 from gui.widgets.focus import KEYBOARD_REASONS
 from gui.widgets.matrix_paint import Cell, MatrixFrame, MatrixPainter, indexed
 
-Pair = tuple[str, str]
-_LONGEST = edge_words(Edge("29.24", "47.24", "q"), Figures(0.125, 0.125, -112.5, 0.125, 0.88, 99999, 999999))
+Names = tuple[str, str]  # of writer and reader
+_LONGEST = edge_words(Pair("29.24", "47.24", "q"), PairFigures(0.125, 0.125, -112.5, 0.125, 0.88, 99999, 999999))
 _NOTHING = "Composition is not measured yet."
 _STEPS = {
     Qt.Key.Key_Left: (0, -1),
@@ -58,7 +60,7 @@ class MatrixView(QWidget):
         self._fraction = _EMPTY
         self._places = indexed(_EMPTY)
         self._cell: Cell | None = None
-        self._pinned: Edge | None = None
+        self._pinned: Pair | None = None
         self._whole = MatrixFrame(QRectF())
         self._frame = self._whole
         self._caption = Caption("", 1.0, DARK)
@@ -88,11 +90,11 @@ class MatrixView(QWidget):
         self._arrange(keep_zoom=same)
         self._describe()
 
-    def set_hovered_pair(self, pair: Pair | None) -> None:
+    def set_hovered_pair(self, pair: Names | None) -> None:
         """Show a hover that began elsewhere; emits nothing."""
         self._hover(None if pair is None else self._place(*pair))
 
-    def set_pinned(self, edge: Edge | None) -> None:
+    def set_pinned(self, edge: Pair | None) -> None:
         """Ring a pair, while its kind is shown."""
         if edge != self._pinned:
             self._pinned = edge
@@ -123,7 +125,7 @@ class MatrixView(QWidget):
         top = 2 * metrics.height() + theme.px(14)
         area = QRectF(self.rect()).adjusted(left, top, -theme.px(10), -self._below())
         area.setSize(area.size().expandedTo(QSize(1, 1)))
-        self._whole = MatrixFrame.fitted(area, *self._fraction.shape, largest=float(theme.px(64)))
+        self._whole = MatrixFrame.fitted(area, self._fraction.shape[0], self._fraction.shape[1], float(theme.px(64)))
         spare = area.width() - self._whole.plot.width()
         self._whole = replace(self._whole, plot=self._whole.plot.translated(spare / 2, 0))
         near = keep_zoom and old.cell > self._whole.cell and (old.rows, old.columns) == self._fraction.shape
@@ -224,9 +226,9 @@ class MatrixView(QWidget):
         edge = self._edge(cell)
         return edge_words(edge, composition.figures(edge))
 
-    def _edge(self, cell: Cell) -> Edge:
+    def _edge(self, cell: Cell) -> Pair:
         assert self._composition is not None
-        return Edge(self._composition.writers[cell[0]], self._composition.readers[cell[1]], self._kind)
+        return Pair(self._composition.writers[cell[0]], self._composition.readers[cell[1]], self._kind)
 
     def _pinned_cell(self) -> Cell | None:
         shown = self._pinned is not None and self._pinned.kind == self._kind
@@ -258,6 +260,7 @@ class MatrixView(QWidget):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
             self._pressed, self._dragged = event.position(), False
+            self._point(self._frame.cell_at(event.position()))
 
     @override
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:

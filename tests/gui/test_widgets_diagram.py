@@ -13,26 +13,18 @@ from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 
 from engine.model.config import HeadRef
+from engine.work.circuit_results import Composition, PairScores
+from engine.work.requests import Pair
 from gui.theme import DARK, LIGHT, load_fonts
 from gui.widgets.diagram_layout import DiagramLayout, EdgeFinder, Shape, sampled
-from gui.widgets.diagram_model import (
-    KINDS,
-    MOST_EDGES,
-    Composition,
-    Edge,
-    Filter,
-    HeadMark,
-    PairScores,
-    path_of,
-    shown,
-)
+from gui.widgets.diagram_model import KINDS, MOST_EDGES, Filter, HeadMark, path_of, shown
 from gui.widgets.diagram_paint import Caption, Legend
 from gui.widgets.diagram_view import DiagramView
 from tests.gui.mouse import ask_for_tip, click, move, wheel
 from tests.gui.painted import Painted
 
 NAN = float("nan")
-WORKING = {Edge("0.0", "1.0", "k"): 0.7, Edge("0.3", "1.0", "k"): 0.6, Edge("0.3", "1.3", "k"): 0.8}
+WORKING = {Pair("0.0", "1.0", "k"): 0.7, Pair("0.3", "1.0", "k"): 0.6, Pair("0.3", "1.3", "k"): 0.8}
 MARKS = {
     HeadRef(0, 0): HeadMark("previous", 0.84),
     HeadRef(0, 3): HeadMark("previous", 0.71),
@@ -54,7 +46,7 @@ def scores(fraction: np.ndarray, heads: np.ndarray) -> PairScores:
     )
 
 
-def composition(layers: int = 2, heads: int = 4, special: dict[Edge, float] | None = None) -> Composition:
+def composition(layers: int = 2, heads: int = 4, special: dict[Pair, float] | None = None) -> Composition:
     """Every pair at 0.01 to 0.2, all different, but for `special`; the ends are stronger than any."""
     names = tuple(f"{layer}.{head}" for layer in range(layers) for head in range(heads))
     writers = ("embed", "pos", *names)
@@ -95,7 +87,7 @@ def colours(image: QImage, place: QPointF, reach: int = 3) -> set[str]:
 def test_that_only_edges_within_the_top_and_over_the_threshold_are_shown_and_the_rest_is_counted() -> None:
     pairs = composition(special=WORKING)
     seen = shown(pairs, Filter(top=3, threshold=0.3))
-    assert list(seen.fractions) == [Edge("0.3", "1.0", "k"), Edge("0.0", "1.0", "k"), Edge("0.3", "1.3", "k")]
+    assert list(seen.fractions) == [Pair("0.3", "1.0", "k"), Pair("0.0", "1.0", "k"), Pair("0.3", "1.3", "k")]
     assert (seen.total, seen.hidden) == (48, 45)
     assert len(shown(pairs, Filter(top=2)).fractions) == 6  # two of each kind
     assert len(shown(pairs, Filter(top=2, kinds=frozenset("v"))).fractions) == 2
@@ -124,7 +116,7 @@ def _heads(pairs: Composition, kind: str) -> np.ndarray:
 
 
 def test_that_a_path_is_the_edge_with_those_into_its_writer_and_out_of_its_reader() -> None:
-    edges = [Edge("0.0", "1.0", "k"), Edge("0.1", "1.0", "q"), Edge("1.0", "2.0", "v"), Edge("0.0", "2.0", "v")]
+    edges = [Pair("0.0", "1.0", "k"), Pair("0.1", "1.0", "q"), Pair("1.0", "2.0", "v"), Pair("0.0", "2.0", "v")]
     assert path_of(edges[2], edges[:2] + edges[3:]) == [edges[0], edges[1], edges[2]]
     assert path_of(edges[0], edges[1:]) == [edges[2], edges[0]]
 
@@ -153,7 +145,7 @@ def test_that_an_edge_past_other_layers_touches_no_node_on_its_way() -> None:
         rng = np.random.default_rng(layers)
         for _ in range(60):
             low, high = sorted(rng.choice(layers, 2, replace=False).tolist())
-            edge = Edge(f"{low}.{rng.integers(heads)}", f"{high}.{rng.integers(heads)}", KINDS[rng.integers(3)])
+            edge = Pair(f"{low}.{rng.integers(heads)}", f"{high}.{rng.integers(heads)}", KINDS[rng.integers(3)])
             points = sampled(layout.curve(edge, {}), 200)
             assert (np.diff(points[:, 1]) < 1e-6).all(), "an edge rises all the way"
             for node, place in layout.points.items():
@@ -165,14 +157,14 @@ def test_that_an_edge_past_other_layers_touches_no_node_on_its_way() -> None:
 
 def test_that_queries_keys_and_values_enter_left_below_and_right() -> None:
     layout = DiagramLayout.fitted(Shape(2, 4, False), QSizeF(640, 400), 1.0, DARK)
-    ports = [layout.port(Edge("0.1", "1.2", kind), layout.radius, layout.socket) for kind in KINDS]
+    ports = [layout.port(Pair("0.1", "1.2", kind), layout.radius, layout.socket) for kind in KINDS]
     assert ports[0].x() < ports[1].x() < ports[2].x()
     assert all(port.y() > layout.points["1.2"].y() for port in ports)
 
 
 def test_that_the_nearest_edge_is_found_within_reach_only() -> None:
     layout = DiagramLayout.fitted(Shape(2, 4, False), QSizeF(640, 400), 1.0, DARK)
-    edges = [Edge("0.0", "1.0", "k"), Edge("0.3", "1.3", "k")]
+    edges = [Pair("0.0", "1.0", "k"), Pair("0.3", "1.3", "k")]
     finder = EdgeFinder((edge, layout.curve(edge, {})) for edge in edges)
     middle = (layout.points["0.3"] + layout.points["1.3"]) / 2
     assert finder.nearest(middle + QPointF(4, 0), 6) == edges[1]
@@ -194,7 +186,7 @@ def test_that_the_caption_says_how_many_edges_are_hidden_and_why(view: DiagramVi
 
 
 def test_that_a_hovered_edge_gives_every_number_and_the_caveat(qtbot: QtBot, view: DiagramView) -> None:
-    edge = Edge("0.3", "1.3", "k")
+    edge = Pair("0.3", "1.3", "k")
     move(qtbot, view, view.edge_point(edge))
     said = "0.3 → 1.3, keys (K): 0.80 of its ceiling 0.200 · score 0.160, random 0.070, z +45.0 · rank 1 of 16 · "
     assert view.caption() == said + "possible, not proven: path-patch it"
@@ -217,9 +209,9 @@ def test_that_legend_and_caption_break_rather_than_being_cut(qtbot: QtBot, width
 
 # ---------------------------------------------------------------- pointing
 def test_that_an_edge_is_told_once_and_a_click_tells_writer_reader_and_kind(qtbot: QtBot, view: DiagramView) -> None:
-    told: list[Edge | None] = []
+    told: list[Pair | None] = []
     view.edgeHovered.connect(told.append)
-    edge = Edge("0.3", "1.3", "k")
+    edge = Pair("0.3", "1.3", "k")
     move(qtbot, view, view.edge_point(edge))
     move(qtbot, view, view.edge_point(edge, 0.4))
     move(qtbot, view, QPoint(3, 3))
@@ -247,7 +239,7 @@ def test_that_a_head_is_told_and_a_click_on_it_pins_it_but_an_end_cannot_be_pinn
 
 
 def test_that_a_hover_lights_its_edges_and_fades_the_others(qtbot: QtBot, view: DiagramView) -> None:
-    lit, other = Edge("0.0", "1.0", "k"), Edge("0.3", "1.3", "k")
+    lit, other = Pair("0.0", "1.0", "k"), Pair("0.3", "1.3", "k")
     before = view.grab().toImage()
     move(qtbot, view, view.edge_point(lit, 0.4))
     after = view.grab().toImage()
@@ -263,7 +255,7 @@ def test_that_a_hover_lights_its_edges_and_fades_the_others(qtbot: QtBot, view: 
 def test_that_a_hover_from_elsewhere_shows_even_a_hidden_edge_and_emits_nothing(
     qtbot: QtBot, view: DiagramView
 ) -> None:
-    hidden = Edge("0.2", "1.1", "q")
+    hidden = Pair("0.2", "1.1", "q")
     before = view.grab().toImage()
     with qtbot.assertNotEmitted(view.edgeHovered), qtbot.assertNotEmitted(view.headHovered):
         view.set_hovered_edge(hidden)
@@ -276,13 +268,13 @@ def test_that_a_hover_from_elsewhere_shows_even_a_hidden_edge_and_emits_nothing(
     }
     view.set_hovered_edge(None)
     assert view.grab().toImage() == before
-    view.set_hovered_edge(Edge("1.0", "0.0", "k"))  # out of order: there is no such pair
+    view.set_hovered_edge(Pair("1.0", "0.0", "k"))  # out of order: there is no such pair
     assert "no such pair" in view.caption()
     view.grab()
 
 
 def test_that_a_pinned_edge_stays_lit_and_read(qtbot: QtBot, view: DiagramView) -> None:
-    edge = Edge("0.0", "1.0", "k")
+    edge = Pair("0.0", "1.0", "k")
     view.set_pinned(edge)
     assert view.caption().startswith("0.0 → 1.0, keys (K)")
     assert QColor(DARK.induction).name() in colours(view.grab().toImage(), view.edge_point(edge, 0.4))
@@ -306,15 +298,16 @@ def test_that_arrow_keys_walk_over_the_nodes_and_enter_pins(qtbot: QtBot, view: 
 
 
 def test_that_tab_shows_where_the_keys_act_and_e_goes_over_the_edges_of_a_node(qtbot: QtBot, view: DiagramView) -> None:
+    view.clearFocus()
     view.setFocus(Qt.FocusReason.TabFocusReason)
     qtbot.waitUntil(view.hasFocus)
     assert "Head 0.0" in view.accessibleDescription()
     view.set_hovered_head(HeadRef(1, 0))
-    told: list[Edge | None] = []
+    told: list[Pair | None] = []
     view.edgeHovered.connect(told.append)
     for _ in range(3):
         qtbot.keyClick(view, Qt.Key.Key_E)
-    assert told == [Edge("0.0", "1.0", "k"), Edge("0.3", "1.0", "k"), None]
+    assert told == [Pair("0.0", "1.0", "k"), Pair("0.3", "1.0", "k"), None]
     qtbot.keyClick(view, Qt.Key.Key_E, Qt.KeyboardModifier.ShiftModifier)
     with qtbot.waitSignal(view.edgeClicked) as chosen:
         qtbot.keyClick(view, Qt.Key.Key_Return)
@@ -360,7 +353,7 @@ def test_that_the_three_kinds_differ_without_colour(qtbot: QtBot, theme: object)
     load_fonts()
     inked = {}
     for kind in KINDS:
-        edge = Edge("0.0", "1.0", kind)
+        edge = Pair("0.0", "1.0", kind)
         view = DiagramView()
         qtbot.addWidget(view)
         view.resize(500, 440)
@@ -395,7 +388,7 @@ def test_that_saying_the_same_again_paints_nothing(qtbot: QtBot, view: DiagramVi
         view.set_filter(Filter(top=3, threshold=0.3))
         view.set_marks(MARKS)
         view.set_selected(HeadRef(1, 0))
-        view.set_pinned(Edge("0.0", "1.0", "k"))
+        view.set_pinned(Pair("0.0", "1.0", "k"))
         view.set_hovered_head(None)
         view.set_hovered_edge(None)
 
@@ -414,7 +407,7 @@ def test_that_new_numbers_move_no_node(view: DiagramView) -> None:
 
 def test_that_a_model_of_another_shape_begins_anew(qtbot: QtBot, view: DiagramView) -> None:
     view.set_selected(HeadRef(1, 3))
-    view.set_pinned(Edge("0.3", "1.3", "k"))
+    view.set_pinned(Pair("0.3", "1.3", "k"))
     view.set_composition(composition(2, 2))
     assert "of 12 hidden" in view.caption()
     view.grab()

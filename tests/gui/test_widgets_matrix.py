@@ -9,8 +9,9 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QToolTip
 from pytestqt.qtbot import QtBot
 
+from engine.work.circuit_results import Composition, PairScores
+from engine.work.requests import Pair
 from gui.theme import DARK, GAMMA, LIGHT, load_fonts
-from gui.widgets.diagram_model import Composition, Edge, PairScores
 from gui.widgets.matrix_paint import MatrixFrame, indexed, layer_spans
 from gui.widgets.matrix_view import MatrixView
 from tests.gui.mouse import ask_for_tip, click, move, wheel
@@ -112,9 +113,9 @@ def test_that_a_hover_from_elsewhere_is_outlined_and_emits_nothing(qtbot: QtBot,
 
 def test_that_a_pinned_pair_is_ringed_only_while_its_kind_is_shown(view: MatrixView) -> None:
     plain = view.grab().toImage()
-    view.set_pinned(Edge("0.3", "1.1", "q"))
+    view.set_pinned(Pair("0.3", "1.1", "q"))
     assert view.grab().toImage() == plain
-    view.set_pinned(Edge("0.3", "1.1", "k"))
+    view.set_pinned(Pair("0.3", "1.1", "k"))
     assert view.caption().startswith("0.3 → 1.1")
     image, box = view.grab().toImage(), view.cell_rect("0.3", "1.1")
     assert DARK.accent in {image.pixelColor(round(box.left()) + x, round(box.center().y())).name() for x in (-1, 0, 1)}
@@ -176,9 +177,9 @@ def test_that_a_place_finds_its_cell_at_any_zoom() -> None:
 
 
 def test_that_nothing_measured_says_so_and_saying_the_same_again_paints_nothing(qtbot: QtBot, view: MatrixView) -> None:
-    view.set_pinned(Edge("0.3", "1.1", "k"))
+    view.set_pinned(Pair("0.3", "1.1", "k"))
     painted = Painted(view, qtbot)
-    view.set_pinned(Edge("0.3", "1.1", "k"))
+    view.set_pinned(Pair("0.3", "1.1", "k"))
     view.set_hovered_pair(None)
     assert painted.region().isEmpty()
     view.set_composition(None, "k")

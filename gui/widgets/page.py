@@ -1,0 +1,69 @@
+"""A page of headings, sentences and bars that scrolls where there is no room for all of it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from gui.theme import BODY, DARK, SECONDARY, Theme, ui_font
+from gui.widgets.bar_list import BarList
+
+
+class Page(QScrollArea):
+    """Parts stand in the order in which they are made."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._headings: list[QLabel] = []
+        self._sentences: list[tuple[QLabel, bool]] = []
+        self._bars: list[BarList] = []
+        self._column_widget = QWidget()
+        self._column = QVBoxLayout(self._column_widget)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.addStretch(1)
+        self.setWidget(self._column_widget)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setAccessibleName(name)
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        for heading in self._headings:
+            heading.setFont(ui_font(theme.px(SECONDARY), 600))
+            heading.setStyleSheet(f"color: {theme.subtle}; padding-top: {theme.px(6)}px")
+        for label, strong in self._sentences:
+            label.setFont(ui_font(theme.px(BODY if strong else SECONDARY)))
+            label.setStyleSheet(f"color: {theme.text if strong else theme.subtle}")
+        for bars in self._bars:
+            bars.set_theme(theme)
+        self._column.setSpacing(theme.px(4))
+
+    def add(self, widget: QWidget) -> None:
+        """Any other part, such as a row of fields."""
+        self._column.insertWidget(self._column.count() - 1, widget)
+
+    def heading(self, text: str) -> QLabel:
+        label = QLabel(text)
+        self._headings.append(label)
+        self.add(label)
+        return label
+
+    def sentence(self, strong: bool = False) -> QLabel:
+        """Words that wrap; quiet ones unless `strong`."""
+        label = QLabel()
+        label.setWordWrap(True)
+        label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+        self._sentences.append((label, strong))
+        self.add(label)
+        return label
+
+    def bars(self, name: str) -> BarList:
+        bars = BarList()
+        bars.setAccessibleName(name)
+        self._bars.append(bars)
+        self.add(bars)
+        return bars

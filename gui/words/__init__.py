@@ -1,0 +1,1 @@
+"""Numbers to the sentences of single panels: pure functions, no Qt. They say what happened, never more."""
