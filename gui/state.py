@@ -30,7 +30,7 @@ class DiagramChoice:
 
     kinds: frozenset[PairKind] = frozenset(("q", "k", "v"))
     top: int = 12
-    threshold: float = 0.4
+    threshold: float = 0.5
     ends: bool = False
     source: EdgeSource = "weights"
     matrix: PairKind = "k"

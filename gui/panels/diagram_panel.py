@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 from PySide6.QtCore import QSignalBlocker, Slot
 from PySide6.QtWidgets import QToolButton, QWidget
@@ -40,10 +40,9 @@ class DiagramPanel(Panel):
         self.kinds = {kind: self._switch(kind.upper(), f"Edges into {word}.") for kind, word in _WORDS.items()}
         self.ends = self._switch("Ends", "Also what heads read from tokens and positions, and write to the logits.")
         self.prompt = self._switch("This prompt", "What heads gave one another on this prompt, instead of weights.")
-        self.top, self._tops = self._menu("How many edges of each kind, the strongest first.")
-        self.least, self._thresholds = self._menu("Edges from this share of their ceiling up.")
-        self._tops.chosen.connect(self._choose_top)
-        self._thresholds.chosen.connect(self._choose_threshold)
+        self.edges = ChoiceMenu("Edges", self)
+        self.edges.chosen.connect(self._choose_edges)
+        self._add_menu(self.edges)
         self.view.headHovered.connect(self._point_head)
         self.view.edgeHovered.connect(self._point_edge)
         self.view.headClicked.connect(state.toggle_head)
@@ -62,13 +61,13 @@ class DiagramPanel(Panel):
         self.add_control(button)
         return button
 
-    def _menu(self, tip: str) -> tuple[QToolButton, ChoiceMenu]:
-        button, menu = QToolButton(self), ChoiceMenu(tip, self)
-        button.setToolTip(tip)
+    def _add_menu(self, menu: ChoiceMenu) -> None:
+        button = QToolButton(self)
+        button.setText("Edges ▾")
+        button.setToolTip("How many edges of each kind, and from which share of their ceiling up.")
         button.setMenu(menu)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.add_control(button)
-        return button, menu
 
     @override
     def apply_theme(self, theme: Theme) -> None:
@@ -102,12 +101,11 @@ class DiagramPanel(Panel):
         )
 
     @Slot(str)
-    def _choose_top(self, key: str) -> None:
-        self._state.select(diagram=replace(self._state.selection.diagram, top=int(key)))
-
-    @Slot(str)
-    def _choose_threshold(self, key: str) -> None:
-        self._state.select(diagram=replace(self._state.selection.diagram, threshold=float(key)))
+    def _choose_edges(self, key: str) -> None:
+        """`top 12` or `threshold 0.4`."""
+        name, _, value = key.partition(" ")
+        chosen: dict[str, Any] = {name: int(value) if name == "top" else float(value)}
+        self._state.select(diagram=replace(self._state.selection.diagram, **chosen))
 
     def _show_choice(self) -> None:
         chosen = self._state.selection.diagram
@@ -120,12 +118,12 @@ class DiagramPanel(Panel):
             blocked = QSignalBlocker(button)
             button.setChecked(on)
             blocked.unblock()
-        self.top.setText(f"Top {chosen.top} ▾")
-        self.least.setText(f"≥ {chosen.threshold:.2f} ▾")
-        self._tops.set_choices([Choice(str(n), f"The {n} strongest", current=n == chosen.top) for n in TOPS])
-        self._thresholds.set_choices(
-            [Choice(str(x), f"From {x:.2f} up", current=x == chosen.threshold) for x in THRESHOLDS]
-        )
+        tops = [Choice(f"top {n}", f"The {n} strongest of each kind", current=n == chosen.top) for n in TOPS]
+        least = [
+            Choice(f"threshold {x}", f"From {x:.2f} of the ceiling up", current=x == chosen.threshold)
+            for x in THRESHOLDS
+        ]
+        self.edges.set_choices([*tops, *least])
         self.view.set_filter(_filter(chosen))
 
     # ------------------------------------------------------------ pointer

@@ -67,9 +67,8 @@ class SweepPanel(Panel):
             if trouble:
                 self.sentence.setText(trouble)
             return
-        self.set_note(
-            "chance, after minus before" if sweep.complete else f"{len(sweep.rows)} removed so far", REMOVAL_TIP
-        )
+        so_far = f"{len(sweep.rows)} removed so far"
+        self.set_note("chance, after minus before" if sweep.complete else so_far, REMOVAL_TIP)
         self.sentence.setText(sweep_sentence(sweep))
         rows = sorted(sweep.rows, key=lambda row: row.chance)
         kept = rows if len(rows) <= MOST else sorted(rows, key=lambda row: -abs(row.chance))[:MOST]

@@ -47,6 +47,7 @@ class BarList(QWidget):
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.setFont(mono_font(theme.px(SECONDARY)))
+        self.setMinimumHeight(self.sizeHint().height())
         self.updateGeometry()
         self.update()
 
@@ -58,6 +59,7 @@ class BarList(QWidget):
             self._pointed = None
         self.setAccessibleDescription(", ".join(f"{row.label} {row.text}" for row in rows))
         if taller:
+            self.setMinimumHeight(self.sizeHint().height())  # in a page that scrolls nothing else would hold it
             self.updateGeometry()
         self.update()
 

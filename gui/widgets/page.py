@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from gui.theme import BODY, DARK, SECONDARY, Theme, ui_font
 from gui.widgets.bar_list import BarList
@@ -46,6 +46,8 @@ class Page(QScrollArea):
 
     def heading(self, text: str) -> QLabel:
         label = QLabel(text)
+        label.setWordWrap(True)
+        label.setIndent(0)
         self._headings.append(label)
         self.add(label)
         return label
@@ -56,7 +58,6 @@ class Page(QScrollArea):
         label.setWordWrap(True)
         label.setTextFormat(Qt.TextFormat.PlainText)
         label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
         self._sentences.append((label, strong))
         self.add(label)
         return label

@@ -37,17 +37,14 @@ def note_sentence(split: AttentionSplit, analysis: Analysis) -> str:
     if note.rank is None:
         return f"Head {note.writer} wrote at {there} what speaks most for it{share}; the note names no token."
     named = spoken(note.names.text) if note.names is not None else "none"
-    verdict = (
-        f"it names {named}, the token before" if note.rank == 1 else f"it names {named}, {before} is {note.rank:,}."
-    )
-    return f"The note of head {note.writer} at {there} speaks most for it{share}; {verdict}".rstrip(".") + "."
+    place = "the token before" if note.rank == 1 else f"{before} before it has rank {note.rank:,}"
+    return f"The note of head {note.writer} at {there} speaks most for it{share}; it names {named}, {place}."
 
 
 def check_sentence(total: float, measured: float, remainder: float, unit: str) -> str:
     """That a split is exact, or how far it is not."""
-    return f"The parts sum to {number(total)}, {unit} is {number(measured)}: remainder {remainder:+.0e}.".replace(
-        "-", "−"
-    )
+    left = f"{remainder:+.0e}".replace("-", "−")
+    return f"The parts sum to {number(total)}, {unit} is {number(measured)}: remainder {left}."
 
 
 def prediction_sentence(split: PredictionSplit, analysis: Analysis) -> str:
