@@ -345,7 +345,7 @@ def test_that_removals_are_logged_with_before_and_after_and_can_be_gone_back_to(
     stage.click_head(HeadRef(0, 0))
     stage.key(Qt.Key.Key_R)
     stage.settle()
-    log = stage.window.interventions
+    log = stage.window.removals
     assert [row[0] for row in log.numbers().rows] == ["", "1.3", "1.3 0.0"]
     before, after = (log.numbers().rows[place][1] for place in (0, 1))
     assert isinstance(before, float)
@@ -364,5 +364,5 @@ def test_that_the_log_of_removals_keeps_the_whole_model_and_the_latest(stage: St
     for head in heads:
         stage.state.select(steps=(Step(Ablate((head,))),))
         stage.settle()
-    assert [row[0] for row in stage.window.interventions.numbers().rows] == ["", "0.2", "1.0", "1.1", "1.2"]
+    assert [row[0] for row in stage.window.removals.numbers().rows] == ["", "0.2", "1.0", "1.1", "1.2"]
     assert removal_label(tuple(heads)) == "− 6 heads"
