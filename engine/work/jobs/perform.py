@@ -9,10 +9,20 @@ import torch
 from engine.work.jobs.analyze import analyze
 from engine.work.jobs.compare import compare
 from engine.work.jobs.examine_head import examine_head
+from engine.work.jobs.judge import judged
 from engine.work.jobs.load import load_model
 from engine.work.jobs.observe_behaviour import observe_behaviour
 from engine.work.jobs.score_heads import score_heads
-from engine.work.requests import Analyze, Compare, ExamineHead, LoadModel, ObserveBehaviour, Request, ScoreHeads
+from engine.work.requests import (
+    Analyze,
+    Compare,
+    ExamineHead,
+    Judge,
+    LoadModel,
+    ObserveBehaviour,
+    Request,
+    ScoreHeads,
+)
 from engine.work.results import Answer
 from engine.work.state import EngineState
 from engine.work.task import Task
@@ -34,3 +44,5 @@ def perform(request: Request, state: EngineState, task: Task) -> Answer:
             return observe_behaviour(request, state, task)
         case ScoreHeads():
             return score_heads(request, state, task)
+        case Judge():
+            return judged(request, state, task)
