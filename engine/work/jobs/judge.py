@@ -17,7 +17,7 @@ from engine.work.jobs.causes import players
 from engine.work.jobs.judge_prompt import judge_prompt
 from engine.work.jobs.reading import longest_repeat, probe_bos, repeat_rows
 from engine.work.jobs.score_heads import score_heads
-from engine.work.jobs.weighing import FEW_TOKENS, MANY_HEADS, ONE_LAYER, compared, run, weighed
+from engine.work.jobs.weighing import FEEDS, FEW_TOKENS, MANY_HEADS, ONE_LAYER, compared, run, weighed
 from engine.work.requests import Judge, ScoreHeads
 from engine.work.results import HeadScores, RoleScores
 from engine.work.state import EngineState, OpenModel
@@ -68,9 +68,9 @@ def roles_of(heads: tuple[HeadScores, ...]) -> Roles:
     last = max((head.layer for head in induction), default=0)
     below = [head for head in heads if head.layer < last]
     return Roles(
-        previous=players({head.ref: head.previous_token for head in below}),
+        previous=players({head.ref: head.previous_token for head in below}, FEEDS),
         induction=induction,
-        duplicate=players({head.ref: head.duplicate_token for head in below}),
+        duplicate=players({head.ref: head.duplicate_token for head in below}, FEEDS),
     )
 
 

@@ -18,7 +18,7 @@ from engine.model.taps import chain
 from engine.work.jobs.causes import players
 from engine.work.jobs.reading import Reading, read
 from engine.work.jobs.running import batch, run_tap
-from engine.work.jobs.weighing import FEW_TOKENS, ONE_LAYER, compared, run, weighed
+from engine.work.jobs.weighing import FEEDS, FEW_TOKENS, ONE_LAYER, compared, run, weighed
 from engine.work.requests import Prompt
 from engine.work.state import EngineState, OpenModel
 from engine.work.task import Task
@@ -136,7 +136,7 @@ def roles_at(seen: Seen) -> tuple[Roles, int]:
     last = max((head.layer for head in induction), default=0)
 
     def below(scores: dict[HeadRef, float]) -> tuple[HeadRef, ...]:
-        return players({head: score for head, score in scores.items() if head.layer < last})
+        return players({head: score for head, score in scores.items() if head.layer < last}, FEEDS)
 
     return Roles(below(seen.previous(copy)), induction, below(seen.duplicate())), copy
 
