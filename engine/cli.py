@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     Commands = _SubParsersAction["OneLineParser"]
 
-# all but the first three only when asked for
+# all but the first four only when asked for
 PARTS = (
-    *("heads", "composition", "attribution", "lens", "paths", "attention", "circuits"),
+    *("heads", "composition", "attribution", "verdict", "lens", "paths", "attention", "circuits"),
     *("comparison", "patching", "causes"),
 )
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -120,7 +120,7 @@ def _add_analyze(commands: Commands) -> None:
         default=[],
         help="change the run, for example 'force 0.3 offset 2'; may be given several times",
     )
-    parser.add_argument("--parts", metavar="P,...", type=parts, help=f"of {', '.join(PARTS)}; usually the first three")
+    parser.add_argument("--parts", metavar="P,...", type=parts, help=f"of {', '.join(PARTS)}; usually the first four")
     parser.add_argument(
         "--attention",
         metavar=("L.H", "QUERY", "KEY"),

@@ -18,7 +18,7 @@ from engine.work.task import Task
 
 Document = dict[str, Any]
 
-USUAL_PARTS = ("heads", "composition", "attribution")
+USUAL_PARTS = ("heads", "composition", "attribution", "verdict")
 BEST = 10
 
 

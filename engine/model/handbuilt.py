@@ -84,12 +84,14 @@ def v_composition(context: int = 32) -> Transformer:
 
 
 class Draft:
-    """An empty model of two layers with one head each, and the ways to wire it.
+    """An empty model of two layers with one head each (unless told), and the ways to wire it.
+
+    Dimensions of a second head follow those of the first, in queries and keys as in what `copy` is told.
 
     Tokens are one-hot in the block `tok`; positions are one-hot in `pos` and 1 in `one`; logits are read off `out`.
     """
 
-    def __init__(self, sizes: dict[str, int]) -> None:
+    def __init__(self, sizes: dict[str, int], heads: int = 1) -> None:
         self.blocks: dict[str, range] = {}
         for name, size in sizes.items():
             start = sum(len(block) for block in self.blocks.values())
@@ -97,8 +99,8 @@ class Draft:
         self.context = sizes["pos"]
         config = ModelConfig(
             layers=2,
-            heads=1,
-            kv_heads=1,
+            heads=heads,
+            kv_heads=heads,
             d_model=sum(sizes.values()),
             d_head=VOCABULARY + self.context + 1,
             vocabulary=VOCABULARY,
@@ -125,9 +127,10 @@ class Draft:
     def key(self, layer: int, block: range, dims: range) -> None:
         _put(self.head(layer).W_K, block, dims, 1.0)
 
-    def copy(self, layer: int, source: str, target: str, gain: float = 1.0) -> None:
+    def copy(self, layer: int, source: str, target: str, gain: float = 1.0, head: int = 0) -> None:
         """What the head attends to: its block `source` goes to block `target` here, times `gain`."""
-        dims = range(len(self.blocks[source]))
+        first = head * self.model.config.d_head
+        dims = range(first, first + len(self.blocks[source]))
         _put(self.head(layer).W_V, self.blocks[source], dims, 1.0)
         _put(self.head(layer).W_O, dims, self.blocks[target], gain)
 

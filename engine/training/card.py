@@ -54,6 +54,15 @@ _DEFAULT = About(
         "Prompts of up to 256 tokens, English first; other scripts are read byte by byte.",
     ),
 )
+_ABSOLUTE = About(
+    "Absolute positions",
+    "The contrast to instant: same rows, same size, but learned positions that stand in the residual stream.",
+    (
+        *_INSTANT.limits[:2],
+        "Positions can be carried by values here, so that induction could work by pointing to a place; "
+        "it does so in none of the five seeds: path patching finds a note in the keys in all of them.",
+    ),
+)
 _HANDBUILT = {
     "handbuilt-k": About(
         "Hand-built, K-composition",
@@ -76,7 +85,7 @@ _TWIN_LIMIT = "One layer cannot compose heads: it is the control that must fail 
 
 def about(recipe: Recipe) -> About:
     """The words for a recipe, or for its one-layer twin."""
-    words = {"default": _DEFAULT, "instant": _INSTANT}[recipe.name]
+    words = {"default": _DEFAULT, "instant": _INSTANT, "absolute": _ABSOLUTE}[recipe.name]
     if recipe.config.layers > 1:
         return words
     summary = f"The one-layer twin of {recipe.name}: same data, same steps, no second layer, no induction."

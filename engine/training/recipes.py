@@ -103,4 +103,7 @@ _INSTANT = Recipe(
     checkpoints=(*range(25, 500, 25), *range(500, 1500, 50)),
 )
 
-RECIPES = {recipe.name: recipe for recipe in (_DEFAULT, _INSTANT)}
+# the contrast: the same rows, but learned positions that stand in the residual stream, where a pointer could use them
+_ABSOLUTE = replace(_INSTANT, name="absolute", config=replace(_INSTANT.config, positions="absolute"))
+
+RECIPES = {recipe.name: recipe for recipe in (_DEFAULT, _INSTANT, _ABSOLUTE)}

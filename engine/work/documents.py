@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # `models` must answer without loading torch
     from engine.circuits.attribution.logit_attribution import Attribution
     from engine.circuits.attribution.logit_lens import LensLayer
     from engine.circuits.attribution.path_expansion import PathExpansion
+    from engine.circuits.verdict import Criterion, Verdict
     from engine.circuits.weights.composition_edges import Edge
     from engine.model.tokenizer import Tokenizer
     from engine.work.jobs.causes import Causes
@@ -190,6 +191,43 @@ def causes(found: Causes) -> dict[str, Any]:
             }
             for outcome in found.outcomes
         ],
+    }
+
+
+def verdict(found: Verdict) -> dict[str, Any]:
+    """The verdict as it was agreed on: names, values, thresholds. What is undecided has not passed."""
+    measured = found.measured
+    roles = {"previous_token": measured.previous, "induction": measured.induction}
+    roles["duplicate_token"] = measured.duplicate
+    return {
+        "scope": found.scope,
+        "mechanism": found.mechanism,
+        "heads": {role: [str(head) for head in heads] for role, heads in roles.items()},
+        "criteria": [
+            {"name": one.name, "value": one.value, "threshold": one.threshold, "passed": one.passed}
+            for one in found.criteria
+        ],
+        "against": list(found.against),
+    }
+
+
+def verdict_details(found: Verdict) -> list[dict[str, Any]]:
+    """The same criteria with what each asks, its interval and how it came out."""
+    return [_criterion(one) for one in found.criteria]
+
+
+def _criterion(one: Criterion) -> dict[str, Any]:
+    rule = one.rule
+    return {
+        "name": one.name,
+        "question": rule.question,
+        "what": rule.what,
+        "needed": rule.needed,
+        "bound": "at least" if rule.at_least else "at most",
+        "low": one.low,
+        "high": one.high,
+        "n": one.n,
+        "state": one.state,
     }
 
 

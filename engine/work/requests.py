@@ -234,6 +234,23 @@ class SweepHeads:
     lane: Lane = "sweep"
 
 
+@dataclass(frozen=True)
+class Judge:
+    """Which mechanism does the induction: of the model, on random repeats, or (`prompt` given) at `destination` of that
+    prompt (None: the last token). Answer: `Verdict`.
+
+    The model's heads are named by `ScoreHeads` with the same fields, and tested on other draws.
+    """
+
+    prompt: Prompt | None = None
+    destination: int | None = None
+    length: int = 40
+    samples: int = 8
+    seed: int = 0
+    bos: bool | None = None
+    lane: Lane = "sweep"
+
+
 Request = (
     LoadModel
     | Analyze
@@ -250,4 +267,5 @@ Request = (
     | ExamineVirtualHead
     | PatchPair
     | SweepHeads
+    | Judge
 )

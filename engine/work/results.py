@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.circuits.interventions.values import Intervention
+from engine.circuits.verdict import (
+    Verdict as Verdict,
+)  # re-exported: the window enters the engine by this file
 from engine.model.config import HeadRef
 from engine.model.library import (
     ModelInfo as ModelInfo,
@@ -236,7 +239,7 @@ class Progress:
     partial: Any = None
 
 
-Answer = ModelInfo | Analysis | HeadDetail | Comparison | Behaviour | RoleScores | CircuitAnswer
+Answer = ModelInfo | Analysis | HeadDetail | Comparison | Behaviour | RoleScores | CircuitAnswer | Verdict
 
 
 @dataclass(frozen=True)

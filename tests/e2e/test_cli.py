@@ -45,7 +45,7 @@ def test_that_a_repeat_gives_the_document_of_the_contract(succeed: Run, handbuil
     document = json.loads(text)
     assert list(document) == (
         "model probe tokens predictions loss copy_loss icl heads composition composition_ends attribution "
-        "attribution_by_source".split()
+        "attribution_by_source verdict verdict_details".split()
     )
     assert list(document["model"]) == (
         "name architecture layers heads d_model d_head vocabulary positions hash".split()
@@ -139,7 +139,7 @@ BAD_OPTIONS: list[list[str]] = [
     ["--repeat", "3", "--ablate", "9.9", "--json", "-"],
     ["--repeat", "3", "--ablate", "one", "--json", "-"],
     ["--repeat", "3", "--ablate-kind", "resample", "--json", "-"],
-    ["--repeat", "3", "--parts", "heads,verdict", "--json", "-"],
+    ["--repeat", "3", "--parts", "heads,opinion", "--json", "-"],
     ["--repeat", "3", "--strange", "--json", "-"],
     ["--prompts", "no such file", "--json", "-"],
 ]

@@ -124,6 +124,28 @@ def test_that_causes_find_the_key_path_of_one_model_and_the_query_path_of_the_ot
     assert pointer == {"previous_token": [], "induction": ["1.0"], "tests": []}
 
 
+@pytest.mark.parametrize(
+    ("model", "mechanism"),
+    [("handbuilt-k", "k-composition"), ("handbuilt-q", "q-composition"), ("handbuilt-v", "none")],
+)
+def test_that_the_verdict_is_among_the_usual_parts_and_as_agreed(succeed: Run, model: str, mechanism: str) -> None:
+    for options, scope in ((("--repeat", "5"), "model"), (("--prompt", "A B C D A B"), "prompt")):
+        document = analyzed(succeed, *options, model=model)
+        verdict = document["verdict"]
+        assert list(verdict) == ["scope", "mechanism", "heads", "criteria", "against"]
+        assert (verdict["scope"], verdict["mechanism"]) == (scope, mechanism)
+        assert set(verdict["heads"]) == {"previous_token", "induction", "duplicate_token"}
+        assert verdict["criteria"] and all(
+            list(one) == ["name", "value", "threshold", "passed"] for one in verdict["criteria"]
+        )
+        assert all((one["value"] is None) == (one["passed"] is None) for one in verdict["criteria"])
+        assert all(isinstance(line, str) for line in verdict["against"])
+        details = {one["name"]: one for one in document["verdict_details"]}
+        assert list(details) == [one["name"] for one in verdict["criteria"]]
+        assert {one["state"] for one in details.values()} <= {"passed", "failed", "undecided", "not measured"}
+    assert "verdict" not in analyzed(succeed, "--repeat", "5", "--ablate", "0.0", model=model)
+
+
 def test_that_a_comparison_finds_the_head_that_looks_elsewhere(succeed: Run) -> None:
     command = ("--parts", "comparison", "--prompt", "A B C D A B", "--corrupt", "A B C D A D")
     found = analyzed(succeed, *command)["comparison"]
@@ -190,6 +212,7 @@ def with_mlps(tmp_path_factory: pytest.TempPathFactory) -> str:
         (["--prompt", "a", "--intervene", "zero 0.0 @5"], "position 5"),
         (["--prompt", "a", "--memory", "3"], "whole number from 16"),
         (["--repeat", "16", "--parts", "causes"], "1 to 15 do"),
+        (["--prompt", "a", "--parts", "verdict", "--ablate", "0.0"], "leave --ablate"),
     ],
 )
 def test_that_what_is_not_defined_is_one_line(

@@ -26,7 +26,7 @@ NAMES = (
     "default",
     "default-1-layer",
     *handbuilt.NAMES,
-    *(f"{n}{s}" for n in ("instant", "instant-1-layer") for s in SEEDS),
+    *(f"{n}{s}" for n in ("instant", "instant-1-layer", "absolute") for s in SEEDS),
 )
 WHOLE_WORDS = (
     "the dog cat river garden kitchen teacher lantern Mary London bread table red yellow morning music".split()
@@ -113,6 +113,14 @@ def test_that_instant_copies_in_every_seed(suffix: str) -> None:
     assert best(f"instant{suffix}", "induction") >= 0.3
     assert best(f"instant{suffix}", "previous_token") >= 0.3
     assert scores(f"instant{suffix}").copy_loss_second <= scores(f"instant{suffix}").copy_loss_first / 4
+
+
+@pytest.mark.parametrize("suffix", SEEDS)
+def test_that_the_contrast_has_positions_in_the_stream_and_copies_in_every_seed(suffix: str) -> None:
+    config = opened(f"absolute{suffix}").require().model.config
+    assert (config.positions, config.norm, config.d_mlp) == ("absolute", "none", 0)
+    assert best(f"absolute{suffix}", "induction") >= 0.5
+    assert scores(f"absolute{suffix}").copy_loss_second <= scores(f"absolute{suffix}").copy_loss_first / 4
 
 
 @pytest.mark.parametrize("twin", ["default-1-layer", *(f"instant-1-layer{suffix}" for suffix in SEEDS)])

@@ -19,15 +19,17 @@ from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef
 from engine.model.library import SHIPPED
 from engine.work.jobs.causes import Causes, find_causes
+from engine.work.jobs.judge import judged
 from engine.work.jobs.load import load_model
 from engine.work.jobs.score_heads import score_heads
 from engine.work.recent import RecentRuns
-from engine.work.requests import LoadModel, ScoreHeads
+from engine.work.requests import Judge, LoadModel, ScoreHeads
 from engine.work.results import RoleScores
 from engine.work.state import EngineState
 from engine.work.task import Task
 
 INSTANT = ("instant", *(f"instant-seed-{seed}" for seed in range(1, 5)))
+ABSOLUTE = ("absolute", *(f"absolute-seed-{seed}" for seed in range(1, 5)))
 TRAINED = ("default", *INSTANT)
 
 
@@ -125,6 +127,15 @@ def test_that_the_defaults_attention_follows_its_note() -> None:
         assert outcome("default", "note_moved_on", "attention_k2", (head,)).mean > 0.75 * in_place
         assert outcome("default", "note_moved_back", "attention_k", (head,)).mean > 0.75 * in_place
         assert outcome("default", "others_moved_on", "attention_k1", (head,)).mean > 0.8 * in_place
+
+
+@pytest.mark.parametrize("name", ABSOLUTE)
+def test_that_the_contrast_composes_through_keys_though_it_could_point(name: str) -> None:
+    with torch.inference_mode():
+        verdict = judged(Judge(), opened(name), Task())
+    assert verdict.mechanism == ("unclear" if name == "absolute-seed-4" else "k-composition")
+    assert verdict.criterion("k_noising").state == verdict.criterion("k_denoising").state == "passed"
+    assert verdict.measured.duplicate == ()
 
 
 @pytest.mark.parametrize("name", TRAINED)

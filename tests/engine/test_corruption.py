@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.circuits.patching.corruption import differing, fresh_first_copy, single_note
+from engine.circuits.patching.corruption import differing, fresh_at, fresh_first_copy, single_note
 from engine.circuits.scores.probes import random_repeat
 
 ORDINARY = range(1, 40)
@@ -57,3 +57,12 @@ def test_that_prompts_of_different_length_do_not_align() -> None:
         differing(REPEATS[:, 1:], REPEATS)
     with pytest.raises(ValueError, match=r"^1 clean prompts and 4 corrupt ones"):
         differing(REPEATS[:1], REPEATS)
+
+
+def test_that_one_fresh_token_takes_all_the_places_and_another_in_every_row() -> None:
+    tokens = torch.tensor([[0, 1, 2, 1, 3, 1]]).repeat(4, 1)
+    corrupt = fresh_at(tokens, (1, 3), range(1, 40), seed=5)
+    assert (corrupt[:, 1] == corrupt[:, 3]).all()
+    assert not {*corrupt[:, 1].tolist()} & {1, 2, 3}
+    assert len({*corrupt[:, 1].tolist()}) > 1
+    assert (corrupt[:, [0, 2, 4, 5]] == tokens[:, [0, 2, 4, 5]]).all()

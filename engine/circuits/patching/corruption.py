@@ -1,6 +1,6 @@
 """Corrupt prompts for patching: the clean prompt with what induction needs taken out, and nothing else changed.
 
-Both corruptions leave every other token in its place, and so what is to be predicted. A fresh token is ordinary and
+All leave every other token in its place, and so what is to be predicted. A fresh token is ordinary and
 occurs nowhere else in its row. The same seed gives the same tokens; row 0 does not depend on how many rows there are.
 """
 
@@ -38,7 +38,17 @@ def single_note(tokens: Tensor, source: int, ordinary: Sequence[int], seed: int)
     return _refilled(tokens, range(source - 1, source), ordinary, seed)
 
 
-def _refilled(tokens: Tensor, places: range, ordinary: Sequence[int], seed: int) -> Tensor:
+def fresh_at(tokens: Tensor, places: Sequence[int], ordinary: Sequence[int], seed: int) -> Tensor:
+    """(B, T) tokens with one fresh token at all of `places`, another in every row: for all earlier copies of a token.
+
+    Raises ValueError as `fresh_first_copy`.
+    """
+    corrupt = _refilled(tokens, places[:1], ordinary, seed)  # (B, T)
+    corrupt[:, list(places)] = corrupt[:, list(places[:1])]
+    return corrupt
+
+
+def _refilled(tokens: Tensor, places: Sequence[int], ordinary: Sequence[int], seed: int) -> Tensor:
     """Fresh tokens at these places of every row."""
     generator = np.random.default_rng((seed, 2))
     corrupt = tokens.clone()  # (B, T)
@@ -46,7 +56,7 @@ def _refilled(tokens: Tensor, places: range, ordinary: Sequence[int], seed: int)
         unused = np.setdiff1d(np.asarray(ordinary, dtype=np.int64), row.numpy())
         if len(unused) < len(places):
             raise ValueError(f"{len(places)} fresh tokens are needed and this model has {len(unused)}: repeat fewer")
-        row[places.start : places.stop] = torch.from_numpy(generator.choice(unused, len(places), replace=False))
+        row[list(places)] = torch.from_numpy(generator.choice(unused, len(places), replace=False))
     return corrupt
 
 

@@ -41,8 +41,8 @@ def find_causes(scores: RoleScores, bos: bool | None, state: EngineState, task: 
     return Causes(previous, induction, tuple(outcomes))
 
 
-def players(scores: Mapping[HeadRef, float | None]) -> tuple[HeadRef, ...]:
+def players(scores: Mapping[HeadRef, float | None], at_least: float = LEAST) -> tuple[HeadRef, ...]:
     """The heads that share a part, from the score that shows it: where one does it all, its faint helpers are none."""
     known = {head: score for head, score in scores.items() if score is not None}
-    least = max(LEAST, SHARE * max(known.values(), default=0.0))
+    least = max(at_least, SHARE * max(known.values(), default=0.0))
     return tuple(head for head, score in known.items() if score >= least)

@@ -11,6 +11,7 @@ from engine.work.jobs.compare import compare
 from engine.work.jobs.examine_head import examine_head
 from engine.work.jobs.explain import explain_attention, explain_prediction
 from engine.work.jobs.find_firings import find_firings
+from engine.work.jobs.judge import judged
 from engine.work.jobs.load import load_model
 from engine.work.jobs.measure_composition import measure_composition
 from engine.work.jobs.observe_behaviour import observe_behaviour
@@ -28,6 +29,7 @@ from engine.work.requests import (
     ExplainAttention,
     ExplainPrediction,
     FindFirings,
+    Judge,
     LoadModel,
     MeasureComposition,
     ObserveBehaviour,
@@ -77,3 +79,5 @@ def perform(request: Request, state: EngineState, task: Task) -> Answer:
             return patch_pair(request, state, task)
         case SweepHeads():
             return sweep_heads(request, state, task)
+        case Judge():
+            return judged(request, state, task)

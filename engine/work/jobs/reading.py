@@ -88,11 +88,16 @@ def probe_bos(opened: OpenModel, wanted: bool | None) -> int | None:
     return None if wanted is False else opened.tokenizer.bos
 
 
+def longest_repeat(opened: OpenModel, bos: bool | None) -> int:
+    """How many distinct tokens can be read twice."""
+    begins = probe_bos(opened, bos) is not None
+    return min((opened.model.config.context - begins) // 2, len(opened.tokenizer.ordinary))
+
+
 def repeat_rows(opened: OpenModel, length: int, samples: int, seed: int, bos: bool | None) -> Tensor:
     """Random repeats (samples, [1 +] 2 * length) that fit the model. Raises PromptError when none do."""
     first, context = probe_bos(opened, bos), opened.model.config.context
-    ordinary = len(opened.tokenizer.ordinary)
-    longest = min((context - (first is not None)) // 2, ordinary)
+    ordinary, longest = len(opened.tokenizer.ordinary), longest_repeat(opened, bos)
     if not 1 <= length <= longest:
         raise PromptError(
             f"a repeat of {length} tokens does not fit: 1 to {longest} do "
