@@ -28,8 +28,7 @@ TOKENS = range(VOCABULARY)
 def opened(model: Transformer, words: Tokenizer | None = None, name: str = "made") -> EngineState:
     """A model that was never a file, as a state that jobs can work on."""
     config = model.config
-    sizes = (config.layers, config.heads, config.d_model, config.d_head, config.vocabulary, config.context)
-    info = ModelInfo(name, name, "made", "", *sizes, 0, config.positions, "", hash=f"{name}-{id(model)}")
+    info = ModelInfo(name, name, "made", "", config, 0, "", hash=f"{name}-{id(model)}")
     return EngineState(OpenModel(info, model, words or tokenizer()), RecentRuns())
 
 
