@@ -35,6 +35,8 @@ class WindowDialogs(ModelDialogs, Protocol):
 
     def ask_repeat(self) -> None: ...
 
+    def show_palette(self) -> None: ...
+
     def show_shortcuts(self) -> None: ...
 
     def show_about(self) -> None: ...
@@ -306,6 +308,14 @@ def _look_commands(window: WindowDoings, themes: ThemeManager) -> list[Command]:
 
 def help_commands(dialogs: WindowDialogs) -> list[Command]:
     return [
+        Command(
+            "help.palette",
+            "Help",
+            "Find anything…",
+            dialogs.show_palette,
+            "A command, a head (1.4), heads by a score (induction > 0.4) or by composition (composes with 0.3).",
+            ("Ctrl+P",),
+        ),
         Command(
             "help.keys",
             "Help",

@@ -9,12 +9,14 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
 from gui.actions import Actions
 from gui.ask_dialog import AskDialog
-from gui.commands import CommandSet
+from gui.commands import CommandSet, keys_text
 from gui.drops import DropZone
 from gui.help_sheet import TextSheet, about_html, shortcuts_html
 from gui.library import Library
 from gui.library_sheet import LibrarySheet
 from gui.model_words import SMOLLM2, bytes_text, short_path
+from gui.palette import Entry, Known, entries
+from gui.palette_sheet import PaletteSheet
 from gui.repeat_dialog import RepeatDialog
 from gui.state import ExplorerState
 from gui.theme import ThemeManager
@@ -116,6 +118,28 @@ class Dialogs(QObject):
         dialog = RepeatDialog(longest, length, seed, self._window)
         dialog.chosen.connect(self._actions.repeat_prompt)
         _open(dialog)
+
+    @Slot()
+    def show_palette(self) -> None:
+        """Commands that can be run now, heads and pairs, by typing."""
+        sheet = PaletteSheet(self._fitting, self._themes.theme, self._window)
+        sheet.chosen.connect(self._do)
+        _open(sheet)
+
+    def _fitting(self, query: str) -> list[Entry]:
+        usable = [one for one in self.commands.commands if one.enabled is None or one.enabled()]
+        known = [Known(one.name, one.text.rstrip("…"), one.tip, keys_text(one)) for one in usable]
+        return entries(query, known, self._state.findings)
+
+    @Slot(object)
+    def _do(self, entry: Entry) -> None:
+        if entry.command:
+            self.commands.action(entry.command).trigger()
+        elif entry.pair is not None:
+            self._state.select(pair=None)
+            self._state.toggle_pair(entry.pair)
+        else:
+            self._state.select(head=entry.head)
 
     @Slot()
     def show_shortcuts(self) -> None:
