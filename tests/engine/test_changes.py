@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.circuits.scores.changes import aligned, difference, moved
+from engine.circuits.scores.changes import Alignment, aligned, difference, moved
 
 
 def random_patterns(length: int, seed: int) -> Tensor:
@@ -42,9 +42,8 @@ def test_that_prompts_of_other_lengths_share_their_beginning_and_their_end(
     assert (back.first, back.second) == (places.second, places.first)
 
 
-def test_that_the_same_prompt_twice_is_refused() -> None:
-    with pytest.raises(ValueError, match="the same"):
-        aligned([0, 1], [0, 1])
+def test_that_the_same_prompt_twice_is_aligned_all_along() -> None:
+    assert aligned([1, 2, 3], [1, 2, 3]) == Alignment((0, 1, 2), (0, 1, 2), 0)
 
 
 def test_that_difference_and_distance_equal_their_definition_entry_by_entry() -> None:

@@ -132,7 +132,7 @@ def test_that_role_scores_are_the_analytic_ones_of_the_hand_built_circuit(handbu
     assert (induction.rank, induction.n_rows) == (1, 22)
     assert induction.induction_control is not None
     assert induction.induction_control < 1e-6
-    assert scores.copy_loss_second == pytest.approx(6.758e-5, abs=2e-7)
+    assert scores.copy_loss_second == pytest.approx(6.758e-5, abs=5e-7)  # float32 at logits of 12
     uniform = math.log(12) - scores.copy_loss_second
     assert induction.ablation_delta_loss == pytest.approx(uniform, abs=1e-4)
 
