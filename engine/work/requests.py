@@ -126,4 +126,14 @@ class Judge:
     lane: Lane = "sweep"
 
 
-Request = LoadModel | Analyze | ExamineHead | Compare | ObserveBehaviour | ScoreHeads | Judge
+@dataclass(frozen=True)
+class WalkThrough:
+    """The two-head circuit step by step at `destination` of a prompt (None: the last token). Answer: `Walk`, of which
+    `walk_steps.steps` makes sentences."""
+
+    prompt: Prompt
+    destination: int | None = None
+    lane: Lane = "sweep"
+
+
+Request = LoadModel | Analyze | ExamineHead | Compare | ObserveBehaviour | ScoreHeads | Judge | WalkThrough

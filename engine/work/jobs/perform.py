@@ -13,6 +13,7 @@ from engine.work.jobs.judge import judged
 from engine.work.jobs.load import load_model
 from engine.work.jobs.observe_behaviour import observe_behaviour
 from engine.work.jobs.score_heads import score_heads
+from engine.work.jobs.walk_through import walk_through
 from engine.work.requests import (
     Analyze,
     Compare,
@@ -22,6 +23,7 @@ from engine.work.requests import (
     ObserveBehaviour,
     Request,
     ScoreHeads,
+    WalkThrough,
 )
 from engine.work.results import Answer
 from engine.work.state import EngineState
@@ -46,3 +48,5 @@ def perform(request: Request, state: EngineState, task: Task) -> Answer:
             return score_heads(request, state, task)
         case Judge():
             return judged(request, state, task)
+        case WalkThrough():
+            return walk_through(request, state, task)
