@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # all but the first four only when asked for
 PARTS = (
     *("heads", "composition", "attribution", "verdict", "lens", "paths", "attention", "circuits"),
-    *("comparison", "patching", "causes"),
+    *("walkthrough", "comparison", "patching", "causes"),
 )
 BAD_INPUT, INTERRUPTED = 2, 130
 

@@ -23,8 +23,9 @@ from engine.work.jobs.load import load_model
 from engine.work.jobs.observe_behaviour import observe_behaviour
 from engine.work.jobs.patching import patch_prompts
 from engine.work.jobs.score_heads import score_heads
+from engine.work.jobs.walk_through import walk_through
 from engine.work.recent import RecentRuns
-from engine.work.requests import Analyze, Compare, LoadModel, ObserveBehaviour, Prompt, Repeat, ScoreHeads
+from engine.work.requests import Analyze, Compare, LoadModel, ObserveBehaviour, Prompt, Repeat, ScoreHeads, WalkThrough
 from engine.work.results import Analysis, RoleScores, Verdict
 from engine.work.state import EngineState
 from engine.work.task import Task
@@ -50,8 +51,9 @@ class Analyst:
         if "causes" in self.parts and arguments.repeat is None:
             raise ValueError("the part causes is measured on random repeats: give --repeat")
         self.judged = "verdict" in self.parts and not self.interventions
-        if "verdict" in (arguments.parts or ()) and self.interventions:
-            raise ValueError("the part verdict is on the model as it is: leave --ablate and --intervene out")
+        for part in {"verdict", "walkthrough"}.intersection(arguments.parts or ()):
+            if self.interventions:
+                raise ValueError(f"the part {part} is on the model as it is: leave --ablate and --intervene out")
         for part in ("comparison", "patching"):
             if part in self.parts and (arguments.corrupt is None or arguments.prompt is None):
                 raise ValueError(f"the part {part} compares two prompts: give --prompt and --corrupt")
@@ -72,6 +74,7 @@ class Analyst:
             **({"heads": self._heads_of(prompt)} if "heads" in self.parts else {}),
             **Parts(self.parts, self.arguments.attention, request, self.state, self.task).document(),
             **(self._verdict(judge_prompt(prompt, None, self.state, self.task)) if self.judged else {}),
+            **({"walkthrough": self._walk(prompt)} if "walkthrough" in self.parts else {}),
             **({"comparison": self._comparison(prompt)} if "comparison" in self.parts else {}),
             **({"patching": self._patching(prompt)} if "patching" in self.parts else {}),
         }
@@ -99,6 +102,7 @@ class Analyst:
             **({"heads": documents.heads(scores.heads)} if "heads" in self.parts else {}),
             **Parts(self.parts, arguments.attention, request, self.state, self.task).document(),
             **(self._verdict(judge_model(scores, arguments.bos, self.state, self.task)) if self.judged else {}),
+            **({"walkthrough": self._walk(request.prompt)} if "walkthrough" in self.parts else {}),
             **({"causes": self._causes(scores)} if "causes" in self.parts else {}),
         }
 
@@ -117,6 +121,9 @@ class Analyst:
 
     def _causes(self, scores: RoleScores) -> Document:
         return documents.causes(find_causes(scores, self.arguments.bos, self.state, self.task))
+
+    def _walk(self, prompt: Prompt) -> Document:
+        return documents.walk(walk_through(WalkThrough(prompt), self.state, self.task))
 
     def _verdict(self, found: Verdict) -> Document:
         return {"verdict": documents.verdict(found), "verdict_details": documents.verdict_details(found)}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model.config import ModelConfig
-from engine.work.results import Analysis, Comparison, HeadScores, ModelInfo
+from engine.work.results import Analysis, Comparison, HeadScores, ModelInfo, Walk, steps
 
 if TYPE_CHECKING:  # `models` must answer without loading torch
     from torch import Tensor
@@ -228,6 +228,31 @@ def _criterion(one: Criterion) -> dict[str, Any]:
         "high": one.high,
         "n": one.n,
         "state": one.state,
+    }
+
+
+def walk(found: Walk) -> dict[str, Any]:
+    """The walk through the two-head circuit: its steps as sentences with their evidence, up to the first that fails."""
+    return {
+        "query": found.query,
+        "copy": found.k if found.copies else None,
+        "copies": list(found.copies),
+        "route": found.route,
+        "steps": [
+            {
+                "name": step.name,
+                "holds": step.holds,
+                "sentence": step.sentence,
+                "positions": list(step.places),
+                "heads": [str(head) for head in step.heads],
+                "evidence": [
+                    {"what": row.what, "value": None if row.value is None else number(float(row.value)), "of": row.of}
+                    for row in step.evidence
+                ],
+                "offer": step.offer or None,
+            }
+            for step in steps(found)
+        ],
     }
 
 

@@ -251,6 +251,16 @@ class Judge:
     lane: Lane = "sweep"
 
 
+@dataclass(frozen=True)
+class WalkThrough:
+    """The two-head circuit step by step at `destination` of a prompt (None: the last token). Answer: `Walk`, of which
+    `walk_steps.steps` makes sentences."""
+
+    prompt: Prompt
+    destination: int | None = None
+    lane: Lane = "sweep"
+
+
 Request = (
     LoadModel
     | Analyze
@@ -268,4 +278,5 @@ Request = (
     | PatchPair
     | SweepHeads
     | Judge
+    | WalkThrough
 )

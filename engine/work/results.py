@@ -15,6 +15,15 @@ from numpy.typing import NDArray
 from engine.circuits.interventions.values import Intervention
 from engine.circuits.verdict import (
     Verdict as Verdict,
+)
+from engine.circuits.walk import (
+    Walk as Walk,
+)
+from engine.circuits.walk_steps import (
+    Step as Step,
+)
+from engine.circuits.walk_steps import (
+    steps as steps,
 )  # re-exported: the window enters the engine by this file
 from engine.model.config import HeadRef
 from engine.model.library import (
@@ -239,7 +248,7 @@ class Progress:
     partial: Any = None
 
 
-Answer = ModelInfo | Analysis | HeadDetail | Comparison | Behaviour | RoleScores | CircuitAnswer | Verdict
+Answer = ModelInfo | Analysis | HeadDetail | Comparison | Behaviour | RoleScores | CircuitAnswer | Verdict | Walk
 
 
 @dataclass(frozen=True)

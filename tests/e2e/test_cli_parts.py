@@ -146,6 +146,16 @@ def test_that_the_verdict_is_among_the_usual_parts_and_as_agreed(succeed: Run, m
     assert "verdict" not in analyzed(succeed, "--repeat", "5", "--ablate", "0.0", model=model)
 
 
+def test_that_the_walk_is_a_part_with_a_sentence_a_step(succeed: Run) -> None:
+    for options in (("--prompt", "A B C D A B"), ("--repeat", "5")):
+        walk = analyzed(succeed, *options, "--parts", "walkthrough")["walkthrough"]
+        assert list(walk) == ["query", "copy", "copies", "route", "steps"]
+        assert [step["holds"] for step in walk["steps"]].count(False) == 0
+        assert walk["steps"][-1]["name"] == "output" and walk["steps"][-1]["evidence"]
+    nothing = analyzed(succeed, "--prompt", "A B C", "--parts", "walkthrough")["walkthrough"]
+    assert (nothing["copy"], len(nothing["steps"]), nothing["steps"][0]["offer"]) == (None, 1, "A B C B")
+
+
 def test_that_a_comparison_finds_the_head_that_looks_elsewhere(succeed: Run) -> None:
     command = ("--parts", "comparison", "--prompt", "A B C D A B", "--corrupt", "A B C D A D")
     found = analyzed(succeed, *command)["comparison"]

@@ -128,8 +128,12 @@ class Naming:
         return len(known) > 0 and bool(known.max() > known.min())
 
 
-def named_by_match(model: Transformer, note: Note, reader: HeadRef, offset: int | None = None) -> Naming:
+def named_by_match(
+    model: Transformer, note: Note, reader: HeadRef, offset: int | None = None, embedding: Tensor | None = None
+) -> Naming:
     """The score that a later head gives the note as a key, with each token's embedding as the query; memory 2 V.
+
+    `embedding` (n, d) are chosen tokens' rows, effective ones for example; None is W_E.
 
     No positions take part, save that with rotary ones `offset` (query minus key position, e.g. that of the token's next
     occurrence) is needed. Norm weights are folded, the norms' scales left out (the key's one changes no rank).
@@ -137,20 +141,22 @@ def named_by_match(model: Transformer, note: Note, reader: HeadRef, offset: int 
     """
     if reader.layer <= note.head.layer:
         raise ValueError(f"head {reader} cannot read what head {note.head} wrote: its layer does not come later")
-    weights = Weights(model).head(reader)
+    weights, tokens = Weights(model).head(reader), model.W_E if embedding is None else embedding
     key = note.written @ weights.W_K  # (h)
     if model.config.positions == "rotary":
         if offset is None:
             raise ValueError("with rotary positions a match depends on the distance: give the offset of the query")
         key = Rotation(model.config, torch.tensor([[-offset]]), key).turn(key[None, None, None])[0, 0, 0]  # (h)
     root = math.sqrt(model.config.d_head)
-    limit = model.W_E.norm(dim=-1) * weights.W_Q.norm() * weights.W_K.norm() * note.norm / root  # (V)
-    scores = model.W_E @ (weights.W_Q @ key) / root  # (V)
+    limit = tokens.norm(dim=-1) * weights.W_Q.norm() * weights.W_K.norm() * note.norm / root  # (V)
+    scores = tokens @ (weights.W_Q @ key) / root  # (V)
     return Naming(scores.where(scores.abs() > NOTHING * limit, 0.0))
 
 
-def named_by_likeness(model: Transformer, note: Note) -> Naming:
+def named_by_likeness(model: Transformer, note: Note, embedding: Tensor | None = None) -> Naming:
     """The cosine of the note with x_A W_V W_O, what its head writes for each token A's embedding; V h in portions.
+
+    `embedding` as for `named_by_match`.
 
     The value bias (`constant`) is taken off first, and with LayerNorm the mean, which no reader sees. Cosines are NaN
     for an empty note and for tokens for which the head writes nothing.
@@ -159,9 +165,10 @@ def named_by_likeness(model: Transformer, note: Note) -> Naming:
     direction = note.written - note.constant  # (d)
     direction = direction - direction.mean() if model.config.norm == "layer" else direction  # as folded W_O is
     answers, gram = weights.W_O @ direction, weights.W_O @ weights.W_O.T  # (h), (h, h)
-    step = budget.portion(3 * answers.nbytes, len(model.W_E))
+    tokens = model.W_E if embedding is None else embedding
+    step = budget.portion(3 * answers.nbytes, len(tokens))
     cosines = []
-    for block in model.W_E.split(step):
+    for block in tokens.split(step):
         reads = block @ weights.W_V  # (n, h)
         norms = ((reads @ gram) * reads).sum(-1).clamp(min=0).sqrt()  # (n)
         limit = block.norm(dim=-1) * weights.W_V.norm() * weights.W_O.norm()  # (n)

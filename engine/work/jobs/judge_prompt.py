@@ -15,7 +15,7 @@ from engine.circuits.trial import Case, Roles, Trial
 from engine.circuits.verdict import Measured, Number, Verdict, judge
 from engine.model.config import HeadRef
 from engine.model.taps import chain
-from engine.work.jobs.causes import players
+from engine.work.jobs.causes import LEAST, players
 from engine.work.jobs.reading import Reading, read
 from engine.work.jobs.running import batch, run_tap
 from engine.work.jobs.weighing import FEEDS, FEW_TOKENS, ONE_LAYER, compared, run, weighed
@@ -23,6 +23,7 @@ from engine.work.requests import Prompt
 from engine.work.state import EngineState, OpenModel
 from engine.work.task import Task
 
+LEAST_SEEN = LEAST  # attention from which a head takes part
 DRAWN = 8  # corrupt prompts, each with other fresh tokens
 
 

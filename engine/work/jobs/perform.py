@@ -21,6 +21,7 @@ from engine.work.jobs.study_head import study_head
 from engine.work.jobs.sweep_heads import sweep_heads
 from engine.work.jobs.trace_circuit import trace_circuit
 from engine.work.jobs.virtual_head import examine_virtual_head
+from engine.work.jobs.walk_through import walk_through
 from engine.work.requests import (
     Analyze,
     Compare,
@@ -39,6 +40,7 @@ from engine.work.requests import (
     StudyHead,
     SweepHeads,
     TraceCircuit,
+    WalkThrough,
 )
 from engine.work.results import Answer
 from engine.work.state import EngineState
@@ -81,3 +83,5 @@ def perform(request: Request, state: EngineState, task: Task) -> Answer:
             return sweep_heads(request, state, task)
         case Judge():
             return judged(request, state, task)
+        case WalkThrough():
+            return walk_through(request, state, task)
