@@ -68,6 +68,11 @@ class Conductor(QObject):
         state.selected.connect(self._steer_selection)
         state.hovered.connect(self._steer_hover)
 
+    def rest(self) -> None:
+        """Ask and receive nothing more: what is still under way has nobody to go to."""
+        self._service.message.disconnect(self._receive)
+        self._paint_first.stop()
+
     @property
     def idle(self) -> bool:
         """Whether everything that is shown has been answered."""

@@ -22,7 +22,7 @@ from engine.work.circuit_results import (
     VirtualHead,
     belongs_to,
 )
-from engine.work.results import Analysis, Behaviour, Comparison, Failure, HeadDetail, ModelInfo, RoleScores
+from engine.work.results import Analysis, Behaviour, Comparison, Failure, HeadDetail, ModelInfo, RoleScores, Walk
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Findings:
     prediction_split: PredictionSplit | None = None
     baseline_split: PredictionSplit | None = None
     sweep: HeadSweep | None = None
+    walk: Walk | None = None
     troubles: Mapping[str, Failure] = field(default_factory=dict)
     status: Status = Status()
     problem: Failure | None = None

@@ -32,6 +32,7 @@ from gui.panels.prompt_panel import PromptPanel
 from gui.panels.removals_panel import RemovalsPanel
 from gui.panels.roles_panel import RolesPanel
 from gui.panels.sweep_panel import SweepPanel
+from gui.panels.walk_panel import WalkPanel
 from gui.settings import Settings
 from gui.state import ExplorerState, Findings, Selection, changed
 from gui.theme import BODY, ThemeManager, palette, style_sheet, ui_font
@@ -81,7 +82,7 @@ class MainWindow(QMainWindow):
         self.prediction, self.removals = PredictionPanel(state, actions), RemovalsPanel(state)
         self.diagram, self.matrix, self.pair = DiagramPanel(state), MatrixPanel(state), PairPanel(state)
         self.page, self.attention = PagePanel(state), AttentionPanel(state)
-        self.logits, self.sweep = LogitsPanel(state), SweepPanel(state)
+        self.logits, self.sweep, self.walk = LogitsPanel(state), SweepPanel(state), WalkPanel(state)
         self.sentence = SentenceBar()
         self.sentence.buttonClicked.connect(actions.first_sample)
         actions.said.connect(self.toasts.show_message)
@@ -98,6 +99,7 @@ class MainWindow(QMainWindow):
             "attention": self.attention,
             "logits": self.logits,
             "sweep": self.sweep,
+            "walk": self.walk,
         }
         self.outlets = Outlets(self, self.prompt, self.panels, state, self.themes, self.say)
 

@@ -27,6 +27,7 @@ from engine.work.requests import (
     StudyHead,
     SweepHeads,
     TraceCircuit,
+    WalkThrough,
 )
 from engine.work.results import ModelInfo
 from gui.state import ExplorerState
@@ -141,6 +142,11 @@ def _sweep(state: ExplorerState) -> Iterator[Need]:
     yield Need("sweep", SweepHeads(shown.prompt, state.held_focus.destination, shown.target or None, state.in_force))
 
 
+def _walk(state: ExplorerState) -> Iterator[Need]:
+    if not state.in_force:
+        yield Need("walk", WalkThrough(state.selection.prompt, state.held_focus.destination))
+
+
 PANEL_NEEDS: dict[str, Callable[[ExplorerState], Iterator[Need]]] = {
     "attention": _attention,
     "logits": _logits,
@@ -148,11 +154,12 @@ PANEL_NEEDS: dict[str, Callable[[ExplorerState], Iterator[Need]]] = {
     "pair": _pair,
     "diagram": _diagram,
     "matrix": _diagram,
+    "walk": _walk,
     "sweep": _sweep,
 }
 PANEL_FINDINGS = (
     *("composition", "circuit", "proof", "study", "firings", "virtual"),
-    *("attention_split", "prediction_split", "baseline_split", "sweep"),
+    *("attention_split", "prediction_split", "baseline_split", "sweep", "walk"),
 )
 
 

@@ -86,6 +86,7 @@ class Studio(QObject):
         return widget
 
     def close(self) -> None:
+        self._conductor.rest()
         self._service.shutdown()
         self._collector.stop()
         for widget in (*self._taken, self.window):

@@ -57,7 +57,7 @@ EVIDENCE = Workspace(
     "Why a head looks where it looks, why a token is predicted, and what happens when one meddles with it.",
     (
         Column((Cell(("head",), 1), Cell(("attention",), 1)), 44),
-        Column((Cell(("logits",)),), 40),
+        Column((Cell(("walk",), 1), Cell(("logits",), 1)), 40),
         Column((Cell(("removals",), 1), Cell(("sweep",), 1)), 34),
     ),
 )
