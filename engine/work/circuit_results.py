@@ -247,7 +247,7 @@ class HeadStudy:
 
 @dataclass(frozen=True)
 class Firing:
-    """A place in a text where a head attends strongly: tokens around it, and which of them attends to which."""
+    """A place in a text where a head attends strongly: tokens around it, and which attends to which."""
 
     texts: tuple[str, ...]
     destination: int
@@ -272,7 +272,7 @@ class Firings:
 
 @dataclass(frozen=True, eq=False)
 class VirtualHead:
-    """The composition of two heads as one head: `pattern` (T, T) float32 is A_reader A_writer, rows sum to 1."""
+    """Two heads as one: `pattern` (T, T) float32 is A_reader A_writer, rows sum to 1."""
 
     prompt: Prompt
     interventions: tuple[Intervention, ...]
@@ -357,11 +357,9 @@ class PredictionSplit:
     lens: tuple[LensRow, ...]
 
 
-# ---------------------------------------------------------------- removing everything in turn
 @dataclass(frozen=True)
 class SweepRow:
-    """What removing one component (zero) changes: the token's logit less the mean, its chance, the prompt's mean loss
-    (nats); after minus before."""
+    """What removing one component (zero) changes, after minus before: logit less the mean, chance, mean loss (nats)."""
 
     name: str
     logit: float
@@ -371,8 +369,8 @@ class SweepRow:
 
 @dataclass(frozen=True)
 class HeadSweep:
-    """Every head, and MLP, removed by itself. `token`'s value is its chance with all in place, `logit` and `loss` the
-    other two measures then. `complete` is False while the sweep goes on (partial result)."""
+    """Every head, and MLP, removed by itself. `token`'s value is its chance with all in place, `logit` and `loss` are
+    those then. `complete` is False while the sweep goes on."""
 
     prompt: Prompt
     interventions: tuple[Intervention, ...]

@@ -238,6 +238,15 @@ def _smooth(knots: NDArray[np.float64]) -> Curve:
     return np.stack([knots[:-1], leave, arrive, knots[1:]], axis=1)
 
 
+def along_curve(curve: Curve, share: float) -> QPointF:
+    """A place on a curve, 0 at its start and 1 at its end."""
+    piece = min(int(share * len(curve)), len(curve) - 1)
+    t = share * len(curve) - piece
+    weights = np.array([(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t * t, t**3])  # (4,)
+    x, y = weights @ curve[piece]
+    return QPointF(float(x), float(y))
+
+
 def sampled(curve: Curve, least: int = 24) -> NDArray[np.float64]:
     """Points along a curve, at least so many, (m, 2)."""
     each = max(3, -(-least // len(curve)))

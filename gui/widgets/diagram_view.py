@@ -28,7 +28,8 @@ from engine.model.config import HeadRef
 from engine.work.circuit_results import ENDS, Composition, PairFigures
 from engine.work.requests import Pair
 from gui.theme import DARK, Theme
-from gui.widgets.diagram_layout import DiagramLayout, EdgeFinder, Shape
+from gui.widgets.diagram_layers import DiagramLayers
+from gui.widgets.diagram_layout import DiagramLayout, EdgeFinder, Shape, along_curve
 from gui.widgets.diagram_model import (
     ROLE_WORDS,
     Filter,
@@ -49,7 +50,6 @@ EdgeWords = Callable[[Pair], str]
 _HINT = "Point at a line to read it."
 _NOTHING = "Composition is not measured yet."
 _MOST_ZOOM = 10.0
-_MOST_LABELS = 20  # at rest; what is lit has its own
 _STEPS = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
@@ -82,8 +82,7 @@ class DiagramView(QWidget):
         self._layout = DiagramLayout.fitted(Shape(), QSizeF(1, 1), 1.0, DARK)
         self._finder = EdgeFinder(())
         self._legend, self._caption = Legend((), 1.0, DARK), Caption("", 1.0, DARK)
-        self._still: QPixmap | None = None
-        self._faded: QPixmap | None = None
+        self._layers = DiagramLayers()
         self._pressed: QPointF | None = None
         self._dragged = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -152,14 +151,7 @@ class DiagramView(QWidget):
 
     def edge_point(self, edge: Pair, along: float = 0.5) -> QPointF:
         """A place on an edge that is drawn, 0 at its writer and 1 at its reader."""
-        curve = self._content.curves[edge]
-        piece = curve[min(int(along * len(curve)), len(curve) - 1)]
-        t = along * len(curve) - min(int(along * len(curve)), len(curve) - 1)
-        weights = ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t * t, t**3)
-        x, y = (
-            sum(weight * float(point[axis]) for weight, point in zip(weights, piece, strict=True)) for axis in (0, 1)
-        )
-        return QPointF(x, y) - self._origin
+        return along_curve(self._content.curves[edge], along) - self._origin
 
     def reset_zoom(self) -> None:
         self._zoom, self._origin = 1.0, QPointF()
@@ -195,7 +187,7 @@ class DiagramView(QWidget):
         x = min(max(origin.x(), 0.0), max(0.0, size.width() - plot.width()))
         y = min(max(origin.y(), 0.0), max(0.0, size.height() - plot.height()))
         self._origin = QPointF(round(x), round(y))
-        self._still = self._faded = None
+        self._layers.forget()
         self.update()
 
     def _zoom_by(self, factor: float, about: QPointF) -> None:
@@ -225,7 +217,7 @@ class DiagramView(QWidget):
         painter, theme, plot = QPainter(self), self._theme, self._plot()
         lit = self._lit()
         painter.fillRect(self.rect(), QColor(theme.window))
-        painter.drawPixmap(0, 0, self._faded_layer() if lit else self._still_layer())
+        painter.drawPixmap(0, 0, self._layer(faded=bool(lit)))
         painter.save()
         painter.setClipRect(plot)
         painter.translate(-self._origin)
@@ -269,37 +261,11 @@ class DiagramView(QWidget):
         self._content.fractions = {**self._content.fractions, edge: figures.fraction}
         return True
 
-    def _still_layer(self) -> QPixmap:
-        ratio = self.devicePixelRatioF()
-        if self._still is None or self._still.devicePixelRatio() != ratio:
-            plot = self._plot()
-            still = QPixmap((plot.size() * ratio).toSize())
-            still.setDevicePixelRatio(ratio)
-            still.fill(QColor(self._theme.window))
-            painter = QPainter(still)
-            painter.translate(-self._origin)
-            drawing, edges = DiagramPainter(painter, self._layout, self._content, self._theme), self._seen.fractions
-            area = plot.translated(self._origin)
-            drawing.ground(area)
-            drawing.edges(edges)
-            drawing.nodes([*self._content.radii, *(end for end in ENDS if end in self._layout.points)])
-            drawing.sockets(edges)
-            strongest = sorted(self._content.marks, key=lambda node: -self._content.mark(node).score)
-            drawing.labels(strongest[:_MOST_LABELS], False, area)
-            painter.end()
-            self._still, self._faded = still, None
-        return self._still
-
-    def _faded_layer(self) -> QPixmap:
-        still = self._still_layer()
-        if self._faded is None:
-            self._faded = QPixmap(still)
-            veil = QColor(self._theme.window)
-            veil.setAlphaF(0.72)
-            painter = QPainter(self._faded)
-            painter.fillRect(self._plot(), veil)
-            painter.end()
-        return self._faded
+    def _layer(self, faded: bool) -> QPixmap:
+        plot, content, edges = self._plot(), self._content, self._seen.fractions
+        ratio, theme = self.devicePixelRatioF(), self._theme
+        still = self._layers.still(plot, self._origin, ratio, self._layout, content, edges, theme)
+        return self._layers.faded(still, plot, theme) if faded else still
 
     # ------------------------------------------------------------ words
     def caption(self) -> str:

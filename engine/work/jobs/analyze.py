@@ -15,6 +15,7 @@ from engine.circuits.scores.patterns import followers
 from engine.model.tokenizer import Tokenizer
 from engine.work.jobs.pictures import Pictures
 from engine.work.jobs.reading import Reading, read
+from engine.work.jobs.remembering import remembered
 from engine.work.jobs.running import batch, best, frozen, run_tap, tokens_of
 from engine.work.requests import Analyze
 from engine.work.results import Analysis, MatcherGuess, Prediction
@@ -24,17 +25,13 @@ from engine.work.task import Task
 BEST = 10
 
 
+@remembered
 def analyze(request: Analyze, state: EngineState, task: Task) -> Analysis:
     """Raises PromptError for a prompt that cannot be read, ValueError for interventions that do not fit
     and for weights so large that the run overflows.
     """
     opened = state.require()
-    key = (opened.info.hash, request)
-    known = state.recent.get(key)
-    if known is None:
-        known = _run(request, read(request.prompt, opened), state, task)
-        state.recent.put(key, known)
-    return known
+    return _run(request, read(request.prompt, opened), state, task)
 
 
 def _run(request: Analyze, reading: Reading, state: EngineState, task: Task) -> Analysis:

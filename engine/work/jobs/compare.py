@@ -15,6 +15,7 @@ from engine.work.jobs.analyze import analyze
 from engine.work.jobs.head_scores import head_scores
 from engine.work.jobs.pictures import signed_thumbnails
 from engine.work.jobs.reading import read
+from engine.work.jobs.remembering import remembered
 from engine.work.jobs.running import batch, frozen, run_tap
 from engine.work.requests import Analyze, Compare, Prompt
 from engine.work.results import Comparison, HeadScores
@@ -22,16 +23,11 @@ from engine.work.state import EngineState, OpenModel
 from engine.work.task import Task
 
 
+@remembered
 def compare(request: Compare, state: EngineState, task: Task) -> Comparison:
     """Raises PromptError for a prompt that cannot be read, ValueError for interventions that do not fit and for two
     runs that are the same."""
-    opened = state.require()
-    key = (opened.info.hash, request)
-    known = state.recent.get(key)
-    if known is None:
-        known = _compared(request, state, task)
-        state.recent.put(key, known)
-    return known
+    return _compared(request, state, task)
 
 
 class _Side:

@@ -11,6 +11,7 @@ from engine.circuits.attribution.score_split import CellSplit
 from engine.work.circuit_results import AttentionSplit, LensRow, NoteFound, PredictionSplit, TokenValue
 from engine.work.jobs.explanation import Explainer, NoteRead, Predicted
 from engine.work.jobs.reading import token_id
+from engine.work.jobs.remembering import remembered
 from engine.work.jobs.running import frozen
 from engine.work.requests import Analyze, ExplainAttention, ExplainPrediction
 from engine.work.state import EngineState
@@ -19,32 +20,27 @@ from engine.work.task import Task
 MOST_SOURCES = 60  # beyond that a map of terms is merged by layer
 
 
+@remembered
 def explain_attention(request: ExplainAttention, state: EngineState, task: Task) -> AttentionSplit:
     """Raises PromptError for a prompt that cannot be read, ValueError for a head or a cell that does not exist."""
-    opened = state.require()
-    key = (opened.info.hash, request)
-    known: AttentionSplit | None = state.recent.get(key)
-    if known is None:
-        explainer = Explainer(Analyze(request.prompt, request.interventions), state, task)
-        found = explainer.attention(request.head, request.query, request.key, MOST_SOURCES)
-        split = found.split
-        known = AttentionSplit(
-            prompt=request.prompt,
-            interventions=request.interventions,
-            head=request.head,
-            query=request.query,
-            key=request.key,
-            weight=found.weight,
-            names=split.names,
-            terms=frozen(split.terms.double()),
-            centred=frozen(split.centred.double()),
-            measured=split.measured,
-            remainder=split.remainder,
-            merged=found.merged,
-            note=None if found.note is None else _note(found.note, split, explainer),
-        )
-        state.recent.put(key, known)
-    return known
+    explainer = Explainer(Analyze(request.prompt, request.interventions), state, task)
+    found = explainer.attention(request.head, request.query, request.key, MOST_SOURCES)
+    split = found.split
+    return AttentionSplit(
+        prompt=request.prompt,
+        interventions=request.interventions,
+        head=request.head,
+        query=request.query,
+        key=request.key,
+        weight=found.weight,
+        names=split.names,
+        terms=frozen(split.terms.double()),
+        centred=frozen(split.centred.double()),
+        measured=split.measured,
+        remainder=split.remainder,
+        merged=found.merged,
+        note=None if found.note is None else _note(found.note, split, explainer),
+    )
 
 
 def _note(read: NoteRead, split: CellSplit, explainer: Explainer) -> NoteFound:
@@ -62,16 +58,11 @@ def _note(read: NoteRead, split: CellSplit, explainer: Explainer) -> NoteFound:
     )
 
 
+@remembered
 def explain_prediction(request: ExplainPrediction, state: EngineState, task: Task) -> PredictionSplit:
     """Raises PromptError for a prompt or a token that cannot be read, ValueError for a place or head that is not
     there."""
-    opened = state.require()
-    key = (opened.info.hash, request)
-    known: PredictionSplit | None = state.recent.get(key)
-    if known is None:
-        known = _explained(request, state, task)
-        state.recent.put(key, known)
-    return known
+    return _explained(request, state, task)
 
 
 def _explained(request: ExplainPrediction, state: EngineState, task: Task) -> PredictionSplit:

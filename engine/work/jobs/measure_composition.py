@@ -11,6 +11,7 @@ from engine.circuits.weights.composition_edges import Edge
 from engine.model.config import ModelConfig
 from engine.work.circuit_results import EMBED, POSITIONS, UNEMBED, Composition, PairScores
 from engine.work.jobs.composition import composition_of_pairs, composition_with_ends
+from engine.work.jobs.remembering import remembered
 from engine.work.requests import MeasureComposition, PairKind
 from engine.work.state import EngineState
 from engine.work.task import Task
@@ -19,18 +20,14 @@ FIELDS = ("score", "baseline", "z", "ceiling", "fraction", "rank")
 KINDS: tuple[PairKind, ...] = ("q", "k", "v")
 
 
+@remembered
 def measure_composition(request: MeasureComposition, state: EngineState, task: Task) -> Composition:
     """A one-layer model has no pairs of heads; its ends are measured all the same."""
     opened = state.require()
-    key = (opened.info.hash, request)
-    known: Composition | None = state.recent.get(key)
-    if known is None:
-        task.report(0, 2, "which heads could feed which")
-        pairs = composition_of_pairs(state, task) if opened.model.config.layers > 1 else ()
-        task.report(1, 2, "what heads read from tokens and write to logits")
-        known = _composition(opened.info.hash, opened.model.config, [*pairs, *composition_with_ends(state, task)])
-        state.recent.put(key, known)
-    return known
+    task.report(0, 2, "which heads could feed which")
+    pairs = composition_of_pairs(state, task) if opened.model.config.layers > 1 else ()
+    task.report(1, 2, "what heads read from tokens and write to logits")
+    return _composition(opened.info.hash, opened.model.config, [*pairs, *composition_with_ends(state, task)])
 
 
 def _composition(model: str, config: ModelConfig, edges: Sequence[Edge]) -> Composition:

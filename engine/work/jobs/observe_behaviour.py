@@ -14,6 +14,7 @@ from engine.model.config import HeadRef
 from engine.model.transformer import Tap
 from engine.work.jobs.head_scores import head_scores
 from engine.work.jobs.reading import Reading, read
+from engine.work.jobs.remembering import remembered
 from engine.work.jobs.running import batch, best, run_tap
 from engine.work.requests import ObserveBehaviour, removing
 from engine.work.results import Behaviour
@@ -43,15 +44,11 @@ class WatchRow:
         return x
 
 
+@remembered
 def observe_behaviour(request: ObserveBehaviour, state: EngineState, task: Task) -> Behaviour:
     """Raises PromptError for a prompt that cannot be read, ValueError for a place or a head that does not exist."""
     opened = state.require()
-    key = (opened.info.hash, request)
-    known = state.recent.get(key)
-    if known is None:
-        known = _observe(request, read(request.prompt, opened), opened, task)
-        state.recent.put(key, known)
-    return known
+    return _observe(request, read(request.prompt, opened), opened, task)
 
 
 def _observe(request: ObserveBehaviour, reading: Reading, opened: OpenModel, task: Task) -> Behaviour:

@@ -17,6 +17,7 @@ from engine.model.config import HeadRef
 from engine.work.circuit_results import PathEffect, PathProof
 from engine.work.jobs.explanation import Explainer
 from engine.work.jobs.reading import read
+from engine.work.jobs.remembering import remembered
 from engine.work.jobs.running import batch
 from engine.work.requests import Analyze, PatchPair, Prompt
 from engine.work.state import EngineState
@@ -28,19 +29,14 @@ METRICS = ("attention", "logit")
 SEED = 0  # of the token that stands for the note
 
 
+@remembered
 def patch_pair(request: PatchPair, state: EngineState, task: Task) -> PathProof:
     """Raises PromptError for a prompt that cannot be read; ValueError for heads that do not follow one another, under
     interventions, and where the token of the destination has no earlier copy."""
-    opened = state.require()
-    key = (opened.info.hash, request)
-    known: PathProof | None = state.recent.get(key)
-    if known is None:
-        if request.interventions:
-            raise ValueError("path patching compares two plain runs: switch the interventions off to see it")
-        check_order(request.reader, request.writer)
-        known = _Proof(request, state, task).proven()
-        state.recent.put(key, known)
-    return known
+    if request.interventions:
+        raise ValueError("path patching compares two plain runs: switch the interventions off to see it")
+    check_order(request.reader, request.writer)
+    return _Proof(request, state, task).proven()
 
 
 class _Proof:

@@ -23,6 +23,7 @@ from engine.model.transformer import Tap
 from engine.work.jobs.copying import copying_scores, with_copying
 from engine.work.jobs.head_scores import defined, head_scores, joined
 from engine.work.jobs.reading import probe_bos, repeat_rows
+from engine.work.jobs.remembering import remembered
 from engine.work.jobs.running import chunks, run_tap
 from engine.work.requests import ScoreHeads, removed
 from engine.work.results import RoleScores
@@ -30,15 +31,10 @@ from engine.work.state import EngineState
 from engine.work.task import Task
 
 
+@remembered
 def score_heads(request: ScoreHeads, state: EngineState, task: Task) -> RoleScores:
     """Raises PromptError for a length that does not fit, ValueError for a head that does not exist."""
-    opened = state.require()
-    key = (opened.info.hash, request)
-    known = state.recent.get(key)
-    if known is None:
-        known = _Scoring(request, state, task).complete()
-        state.recent.put(key, known)
-    return known
+    return _Scoring(request, state, task).complete()
 
 
 MANY_HEADS, NOTABLE = 64, 16

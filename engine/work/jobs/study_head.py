@@ -15,6 +15,7 @@ from engine.work.circuit_results import HeadStudy, TokenValue
 from engine.work.jobs.analyze import analyze
 from engine.work.jobs.explanation import Explainer
 from engine.work.jobs.head_circuits import kind_of_embedding, ov_circuit
+from engine.work.jobs.remembering import remembered
 from engine.work.jobs.running import frozen
 from engine.work.requests import Analyze, StudyHead
 from engine.work.results import Analysis
@@ -24,16 +25,12 @@ from engine.work.task import Task
 MOST_PLACES = 64  # of positional attention and of offsets: more would be a picture of one diagonal
 
 
+@remembered
 def study_head(request: StudyHead, state: EngineState, task: Task) -> HeadStudy:
     """Raises PromptError for a prompt that cannot be read, ValueError for a head that does not exist."""
     opened = state.require()
-    key = (opened.info.hash, request)
-    known: HeadStudy | None = state.recent.get(key)
-    if known is None:
-        opened.model.config.require_heads((request.head,))
-        known = _studied(request, state, task)
-        state.recent.put(key, known)
-    return known
+    opened.model.config.require_heads((request.head,))
+    return _studied(request, state, task)
 
 
 def _studied(request: StudyHead, state: EngineState, task: Task) -> HeadStudy:

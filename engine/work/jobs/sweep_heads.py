@@ -10,6 +10,7 @@ from engine.circuits.patching.sweeps import removals
 from engine.work.circuit_results import HeadSweep, SweepRow, TokenValue
 from engine.work.jobs.explanation import Explainer
 from engine.work.jobs.reading import token_id
+from engine.work.jobs.remembering import remembered
 from engine.work.jobs.running import run_tap
 from engine.work.requests import Analyze, SweepHeads
 from engine.work.state import EngineState
@@ -18,15 +19,10 @@ from engine.work.task import Task
 MANY_HEADS = 64  # with more, the loss of the whole prompt without each of them would take minutes
 
 
+@remembered
 def sweep_heads(request: SweepHeads, state: EngineState, task: Task) -> HeadSweep:
     """Raises PromptError for a prompt or a token that cannot be read, ValueError for a place that is not there."""
-    opened = state.require()
-    key = (opened.info.hash, request)
-    known: HeadSweep | None = state.recent.get(key)
-    if known is None:
-        known = _swept(request, state, task)
-        state.recent.put(key, known)
-    return known
+    return _swept(request, state, task)
 
 
 def _swept(request: SweepHeads, state: EngineState, task: Task) -> HeadSweep:

@@ -10,6 +10,7 @@ from engine.circuits.attribution.logit_attribution import reader_of
 from engine.circuits.attribution.prompt_circuit import LayerCircuit, circuit_taps, trace
 from engine.work.circuit_results import EMBED, POSITIONS, PromptCircuit, TokenValue
 from engine.work.jobs.explanation import Explainer
+from engine.work.jobs.remembering import remembered
 from engine.work.jobs.running import frozen
 from engine.work.requests import Analyze, PairKind, TraceCircuit
 from engine.work.state import EngineState
@@ -18,16 +19,11 @@ from engine.work.task import Task
 KINDS: tuple[PairKind, ...] = ("q", "k", "v")
 
 
+@remembered
 def trace_circuit(request: TraceCircuit, state: EngineState, task: Task) -> PromptCircuit:
     """Raises PromptError for a prompt that cannot be read, ValueError for a place that it does not have, TooLarge for
     a prompt too long to hold what every source wrote."""
-    opened = state.require()
-    key = (opened.info.hash, request)
-    known: PromptCircuit | None = state.recent.get(key)
-    if known is None:
-        known = _traced(request, state, task)
-        state.recent.put(key, known)
-    return known
+    return _traced(request, state, task)
 
 
 def _traced(request: TraceCircuit, state: EngineState, task: Task) -> PromptCircuit:

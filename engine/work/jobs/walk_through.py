@@ -23,6 +23,7 @@ from engine.model.tokenizer import PromptError
 from engine.work.jobs.composition import composition_of_pairs
 from engine.work.jobs.judge_prompt import LEAST_SEEN, Seen, look, place_of, roles_at
 from engine.work.jobs.reading import Reading, read
+from engine.work.jobs.remembering import remembered
 from engine.work.jobs.running import batch, run_tap
 from engine.work.jobs.weighing import ONE_LAYER, compared
 from engine.work.requests import Prompt, WalkThrough
@@ -32,15 +33,10 @@ from engine.work.task import Task
 DIRECTIONS, BEST, SAMPLED = 3, 3, 500
 
 
+@remembered
 def walk_through(request: WalkThrough, state: EngineState, task: Task) -> Walk:
     """Raises PromptError for a prompt that cannot be read, ValueError for a place that does not exist."""
-    opened = state.require()
-    key = (opened.info.hash, request)
-    known: Walk | None = state.recent.get(key)
-    if known is None:
-        known = _walk(request, state, task)
-        state.recent.put(key, known)
-    return known
+    return _walk(request, state, task)
 
 
 def _walk(request: WalkThrough, state: EngineState, task: Task) -> Walk:
