@@ -29,6 +29,8 @@ from engine.model.config import HeadRef
 from engine.model.library import (
     ModelInfo as ModelInfo,
 )  # re-exported: the window enters the engine by this file
+from engine.work.experiments.catalogue import GALLERY as GALLERY
+from engine.work.experiments.catalogue import Report as Report
 from engine.work.requests import Prompt, Request, removed
 
 
@@ -247,7 +249,7 @@ class Progress:
     partial: Any = None
 
 
-Answer = ModelInfo | Analysis | HeadDetail | Comparison | Behaviour | RoleScores | Verdict | Walk
+Answer = ModelInfo | Analysis | HeadDetail | Comparison | Behaviour | RoleScores | Verdict | Walk | Report
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 from engine.work.jobs.analyze import analyze
 from engine.work.jobs.compare import compare
 from engine.work.jobs.examine_head import examine_head
+from engine.work.jobs.experiment import run_experiment
 from engine.work.jobs.judge import judged
 from engine.work.jobs.load import load_model
 from engine.work.jobs.observe_behaviour import observe_behaviour
@@ -22,6 +23,7 @@ from engine.work.requests import (
     LoadModel,
     ObserveBehaviour,
     Request,
+    RunExperiment,
     ScoreHeads,
     WalkThrough,
 )
@@ -48,5 +50,7 @@ def perform(request: Request, state: EngineState, task: Task) -> Answer:
             return score_heads(request, state, task)
         case Judge():
             return judged(request, state, task)
+        case RunExperiment():
+            return run_experiment(request, state, task)
         case WalkThrough():
             return walk_through(request, state, task)
