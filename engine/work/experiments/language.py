@@ -155,6 +155,6 @@ def analogy(bench: Bench) -> Outcome:
     said, wanted_too, exact, looked, _, _, pushed = measures
     finding = (
         f"The induction heads give “fruit” {looked.mean:.2f} of their attention and {pushed.mean:+.2f} logit; its "
-        f"chance is {said.mean:.2f}, that of the right word {wanted_too.mean:.3f}, and {exact.mean:.2f} where it is repeated."
+        f"chance is {said.mean:.2f}, that of the right word {wanted_too.mean:.3f}; repeated exactly {exact.mean:.2f}."
     )
     return measures, pushed.low > 0, finding
