@@ -83,6 +83,7 @@ def add_commands(commands: Commands) -> None:
     """Each command sets `run`, a function from its arguments to an exit status."""
     _add_models(commands)
     _add_analyze(commands)
+    _add_experiments(commands)
     _add_evaluate(commands)
     _add_train(commands)
 
@@ -141,6 +142,22 @@ def _add_analyze(commands: Commands) -> None:
     parser.add_argument("--memory", metavar="MB", type=whole(16), help="how much one computation may take")
     add_json(parser)
     parser.set_defaults(run=analyze)
+
+
+def _add_experiments(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "experiments", help="the gallery: questions, predictions, and what comes of them", allow_abbrev=False
+    )
+    parser.add_argument(
+        "--model", metavar="M", nargs="+", default=["default"], help="names that `models` lists, files or folders"
+    )
+    parser.add_argument("--only", metavar="NAME", nargs="+", help="some of the gallery; all when left out")
+    parser.add_argument("--samples", metavar="N", type=whole(2, 10_000), default=200, help="prompts a condition")
+    parser.add_argument("--seed", metavar="S", type=whole(0), default=0)
+    forms = parser.add_mutually_exclusive_group(required=True)
+    forms.add_argument("--json", metavar="F", help="file to write, '-' for standard output; a list, one entry a model")
+    forms.add_argument("--markdown", metavar="F", help="the same as a page to read")
+    parser.set_defaults(run=experiments)
 
 
 def _add_evaluate(commands: Commands) -> None:
@@ -231,6 +248,13 @@ def analyze(arguments: argparse.Namespace) -> int:
     if arguments.memory is not None:
         budget.set_limit(arguments.memory)
     return headless.analyze(arguments)
+
+
+def experiments(arguments: argparse.Namespace) -> int:
+    output.check(arguments.json or arguments.markdown)
+    from engine import headless
+
+    return headless.experiments(arguments)
 
 
 def evaluate(arguments: argparse.Namespace) -> int:

@@ -13,10 +13,13 @@ from engine import output
 from engine.circuits.interventions.values import Ablate, Intervention
 from engine.parts import USUAL_PARTS, Parts
 from engine.work import documents
+from engine.work.experiments.catalogue import BY_NAME, Report
+from engine.work.experiments.page import page
 from engine.work.jobs.analyze import analyze as run_prompt
 from engine.work.jobs.causes import find_causes
 from engine.work.jobs.compare import compare
 from engine.work.jobs.copying import copying_scores, with_copying
+from engine.work.jobs.experiment import run_experiment
 from engine.work.jobs.judge import judge_model
 from engine.work.jobs.judge_prompt import judge_prompt
 from engine.work.jobs.load import load_model
@@ -25,7 +28,17 @@ from engine.work.jobs.patching import patch_prompts
 from engine.work.jobs.score_heads import score_heads
 from engine.work.jobs.walk_through import walk_through
 from engine.work.recent import RecentRuns
-from engine.work.requests import Analyze, Compare, LoadModel, ObserveBehaviour, Prompt, Repeat, ScoreHeads, WalkThrough
+from engine.work.requests import (
+    Analyze,
+    Compare,
+    LoadModel,
+    ObserveBehaviour,
+    Prompt,
+    Repeat,
+    RunExperiment,
+    ScoreHeads,
+    WalkThrough,
+)
 from engine.work.results import Analysis, RoleScores, Verdict
 from engine.work.state import EngineState
 from engine.work.task import Task
@@ -150,6 +163,30 @@ def analyze(arguments: Namespace) -> int:
         return _analyze_file(analyst, arguments)
     document = analyst.repeat() if arguments.prompt is None else analyst.prompt(arguments.prompt)
     output.write(arguments.json, output.json_text(document))
+    return 0
+
+
+@torch.inference_mode()
+def experiments(arguments: Namespace) -> int:
+    """The gallery, or the experiments named. Raises ValueError in one line for a name or a model that is not there."""
+    names = arguments.only or list(BY_NAME)
+    unknown = next((name for name in names if name not in BY_NAME), None)
+    if unknown is not None:
+        raise ValueError(f"there is no experiment {unknown[:40]!r}; there are {', '.join(BY_NAME)}")
+    documented, reports = list[Document](), list[Report]()
+    for model in arguments.model:
+        state, task = EngineState(None, RecentRuns()), Task()
+        load_model(LoadModel(model), state, task)
+        requests = [RunExperiment(name, arguments.samples, arguments.seed) for name in names]
+        found = [run_experiment(request, state, task) for request in requests]
+        opened = state.require()
+        described = documents.model(opened.info, opened.model.config)
+        documented.append({"model": described, "experiments": [documents.report(one) for one in found]})
+        reports += found
+    if arguments.markdown is not None:
+        output.write(arguments.markdown, page(reports))
+    else:
+        output.write(arguments.json, output.json_text(documented))
     return 0
 
 

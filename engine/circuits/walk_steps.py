@@ -117,8 +117,8 @@ def _write(walk: Walk) -> Step:
     along = "across" if note.projection is None else "along" if note.projection >= 0 else "against"
     sentence = (
         f"Head {note.head} adds a vector of length {two(note.norm)} to the stream there (before "
-        f"{two(note.norm_before)}, with it {two(note.norm_after)}), {along} what was there by "
-        f"{two(abs(note.projection or 0.0))}; "
+        f"{two(note.norm_before)}, with it {two(note.norm_after)}), {along} what was "
+        f"there by {two(abs(note.projection or 0.0))}; "
         f"{_part(note.token)} of it comes from tokens, {_part(note.position)} from positions{mlps}."
     )
     return Step("write", sentence, True, rows, places, heads)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model.config import ModelConfig
-from engine.work.results import Analysis, Comparison, HeadScores, ModelInfo, Walk, steps
+from engine.work.results import Analysis, Comparison, HeadScores, ModelInfo, Report, Walk, steps
 
 if TYPE_CHECKING:  # `models` must answer without loading torch
     from torch import Tensor
@@ -253,6 +253,26 @@ def walk(found: Walk) -> dict[str, Any]:
             }
             for step in steps(found)
         ],
+    }
+
+
+def report(found: Report) -> dict[str, Any]:
+    """One experiment of the gallery: what was asked and foretold, and what came of it."""
+    asked = found.experiment
+    return {
+        "name": asked.name,
+        "question": asked.question,
+        "prediction": asked.prediction,
+        "controls": asked.controls,
+        "example": asked.example,
+        "seed": found.seed,
+        "heads": [str(head) for head in found.heads],
+        "measures": [
+            {**asdict(one), "mean": number(one.mean), "low": number(one.low), "high": number(one.high)}
+            for one in found.measures
+        ],
+        "held": found.held,
+        "finding": found.finding,
     }
 
 

@@ -261,6 +261,16 @@ class WalkThrough:
     lane: Lane = "sweep"
 
 
+@dataclass(frozen=True)
+class RunExperiment:
+    """One experiment of the gallery (experiments/catalogue.py) with `samples` prompts a condition. Answer: `Report`."""
+
+    name: str
+    samples: int = 200
+    seed: int = 0
+    lane: Lane = "sweep"
+
+
 Request = (
     LoadModel
     | Analyze

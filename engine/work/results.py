@@ -30,6 +30,8 @@ from engine.model.library import (
     ModelInfo as ModelInfo,
 )  # re-exported: the window enters the engine by this file
 from engine.work.circuit_results import CircuitAnswer
+from engine.work.experiments.catalogue import GALLERY as GALLERY
+from engine.work.experiments.catalogue import Report as Report
 from engine.work.requests import Prompt, Request, removed
 
 
@@ -248,7 +250,9 @@ class Progress:
     partial: Any = None
 
 
-Answer = ModelInfo | Analysis | HeadDetail | Comparison | Behaviour | RoleScores | CircuitAnswer | Verdict | Walk
+Answer = (
+    ModelInfo | Analysis | HeadDetail | Comparison | Behaviour | RoleScores | CircuitAnswer | Verdict | Walk | Report
+)
 
 
 @dataclass(frozen=True)

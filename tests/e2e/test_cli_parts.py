@@ -230,3 +230,16 @@ def test_that_what_is_not_defined_is_one_line(
 ) -> None:
     assert line in fail("analyze", "--model", with_mlps, *options, "--json", str(tmp_path / "out.json"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_that_experiments_give_json_or_a_page(succeed: Run, fail: Run, tmp_path: Path) -> None:
+    command = ("experiments", "--model", "handbuilt-k", "handbuilt-q", "--only", "recency", "--samples", "4")
+    found = json.loads(succeed(*command, "--json", "-"))
+    assert [one["model"]["name"] for one in found] == ["handbuilt-k", "handbuilt-q"]
+    experiment = found[0]["experiments"][0]
+    assert (experiment["name"], experiment["held"], experiment["heads"]) == ("recency", True, ["1.0"])
+    assert list(experiment["measures"][0]) == ["condition", "what", "mean", "low", "high", "n", "control"]
+    succeed(*command, "--markdown", str(tmp_path / "page.md"))
+    assert "### handbuilt-q" in (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert "there is no experiment" in fail("experiments", "--only", "magic", "--json", "-")
+    assert "one of the arguments" in fail("experiments", "--only", "recency")

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from engine.circuits.evidence import Outcome
+from engine.circuits.patching.moved_note import moved_note
 from engine.circuits.weights.composition import scan
 from engine.circuits.weights.composition_edges import merged
 from engine.circuits.weights.view import Weights
@@ -21,6 +22,7 @@ from engine.model.library import SHIPPED
 from engine.work.jobs.causes import Causes, find_causes
 from engine.work.jobs.judge import judged
 from engine.work.jobs.load import load_model
+from engine.work.jobs.reading import repeat_rows
 from engine.work.jobs.score_heads import score_heads
 from engine.work.recent import RecentRuns
 from engine.work.requests import Judge, LoadModel, ScoreHeads
@@ -127,6 +129,20 @@ def test_that_the_defaults_attention_follows_its_note() -> None:
         assert outcome("default", "note_moved_on", "attention_k2", (head,)).mean > 0.75 * in_place
         assert outcome("default", "note_moved_back", "attention_k", (head,)).mean > 0.75 * in_place
         assert outcome("default", "others_moved_on", "attention_k1", (head,)).mean > 0.8 * in_place
+
+
+def test_that_the_defaults_prediction_follows_the_note_when_all_three_heads_read_it_moved() -> None:
+    causes = measured("default")[1]
+    state = opened("default").require()
+    with torch.inference_mode():
+        tokens = repeat_rows(state, 40, 16, 0, None)
+        query = tokens.shape[1] - 21
+        main = HeadRef(1, 1)
+        found = moved_note(state.model, tokens, causes.previous, main, query - 40, query, together=causes.induction)
+        alone = moved_note(state.model, tokens, causes.previous, main, query - 40, query)
+    assert torch.equal(found.top_before, tokens[:, query - 39])
+    assert torch.equal(found.top_after, tokens[:, query - 38])
+    assert (alone.top_after == tokens[:, query - 38]).double().mean() < 0.5
 
 
 @pytest.mark.parametrize("name", ABSOLUTE)

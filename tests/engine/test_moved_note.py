@@ -166,3 +166,16 @@ def test_that_an_edge_moved_into_the_same_place_is_the_edge_that_path_patching_k
     assert float(edge.values) == pytest.approx(float(moved.logits_after[0, 3]), abs=1e-9)
     expected = 12 * math.exp(25) / (math.exp(25) + math.exp(12) + 5)
     assert float(edge.values) == pytest.approx(expected, abs=1e-6)
+
+
+def test_that_heads_that_share_the_job_can_be_told_together_and_only_those_of_one_layer() -> None:
+    model = random_model("shortformer-bare", seed=3)
+    tokens = random_tokens(model, 2, 9)
+    alone = moved_note(model, tokens, [FIRST], SECOND, 2, 7)
+    itself = moved_note(model, tokens, [FIRST], SECOND, 2, 7, together=[SECOND])
+    both = moved_note(model, tokens, [FIRST], SECOND, 2, 7, together=[HeadRef(1, 1)])
+    torch.testing.assert_close(itself.logits_after, alone.logits_after, rtol=0, atol=1e-12)
+    torch.testing.assert_close(both.attention_after, alone.attention_after, rtol=0, atol=1e-12)
+    assert not torch.allclose(both.logits_after, alone.logits_after)
+    with pytest.raises(ValueError, match="one layer together"):
+        moved_note(model, tokens, [FIRST], SECOND, 2, 7, together=[HeadRef(0, 1)])

@@ -7,13 +7,13 @@ Only what the one receiver reads is changed, its norm recomputed: values, other 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from engine.circuits.patching.edges import HeadInput, PatchInputs, check, outputs, received, written
+from engine.circuits.patching.edges import HeadInput, Part, PatchInputs, check, outputs, received, written
 from engine.circuits.patching.variants import Walk, repeated, widened
 from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef
@@ -54,10 +54,12 @@ def moved_note(
     k: int,
     query: int,
     to: int | None = None,
+    together: Collection[HeadRef] = (),
 ) -> MovedNote:
     """Swap what the senders together write at k + 1 and at `to` (k + 2 unless told), as the receiver's keys read it.
 
-    tokens (B, T), k and query the same in all rows. Controls: senders that carry no note; `to=k`.
+    tokens (B, T), k and query the same in all rows. Controls: senders that carry no note; `to=k`. `together` are heads
+    of the receiver's layer that share its job: their keys read the notes moved as well, and the prediction may follow.
     Raises ValueError where it cannot be measured: k + 2 must stand before the query.
     """
     note, to = k + 1, k + 2 if to is None else to
@@ -70,11 +72,17 @@ def moved_note(
             change[:, to] += y[:, note] - y[:, to]
         return change
 
-    return _compared(model, tokens, senders, outputs(senders), HeadInput(receiver, "k"), swap, k, query)
+    return _compared(model, tokens, senders, outputs(senders), _inputs(receiver, together, "k"), swap, k, query)
 
 
 def moved_pointer(
-    model: Transformer, tokens: Tensor, senders: Collection[HeadRef], receiver: HeadRef, k: int, query: int
+    model: Transformer,
+    tokens: Tensor,
+    senders: Collection[HeadRef],
+    receiver: HeadRef,
+    k: int,
+    query: int,
+    together: Collection[HeadRef] = (),
 ) -> MovedNote:
     """At the query, let each sender move k + 1 with the attention it pays to k, as the receiver's query reads it.
 
@@ -91,7 +99,15 @@ def moved_pointer(
         return change
 
     names = frozenset(f"{layer}.{name}" for layer, _ in senders for name in ("pattern", "v"))
-    return _compared(model, tokens, senders, names, HeadInput(receiver, "q"), shift, k, query)
+    return _compared(model, tokens, senders, names, _inputs(receiver, together, "q"), shift, k, query)
+
+
+def _inputs(receiver: HeadRef, together: Collection[HeadRef], part: Part) -> list[HeadInput]:
+    """The receiver first. Raises ValueError for heads of another layer, which would read a run already changed."""
+    others = [head for head in together if head != receiver]
+    if any(head.layer != receiver.layer for head in others):
+        raise ValueError(f"a note is moved for heads of one layer together: those of layer {receiver.layer}")
+    return [HeadInput(head, part) for head in (receiver, *others)]
 
 
 def _require_room(tokens: Tensor, k: int, query: int, to: int) -> None:
@@ -106,20 +122,22 @@ def _compared(
     tokens: Tensor,
     senders: Collection[HeadRef],
     names: frozenset[str],
-    receiver: HeadInput,
+    receivers: Sequence[HeadInput],
     change: Change,
     k: int,
     query: int,
 ) -> MovedNote:
     """The run as it is and with a change on the receiver's edge, as two variants; `names` are what the change needs."""
+    receiver = receivers[0]
     for sender in senders:
-        check(model.config, [sender], [receiver])
+        check(model.config, [sender], receivers)
     pattern = f"{receiver.head.layer}.pattern"
     walk = Walk(model, tokens, names | {pattern}).to(receiver.head.layer)
     moved = change(walk.kept, torch.zeros_like(walk.stream))  # (B, T, d)
     changes = torch.cat((torch.zeros_like(moved), moved))  # (2B, T, d)
     stream, frame = repeated(walk.stream, 2), widened(walk.frame, 2)
-    run = walk.branch(stream, PatchInputs({receiver: received(model, receiver, stream, changes, frame)}))
+    patch = PatchInputs({each: received(model, each, stream, changes, frame) for each in receivers})
+    run = walk.branch(stream, patch)
     attention = run.kept[pattern][:, receiver.head.head, query, k : k + 3]  # (2B, 3)
     logits = run.final[:, query] @ model.unembedding  # (2B, V)
     return MovedNote((k, k + 1, k + 2), *attention.chunk(2), *logits.chunk(2))

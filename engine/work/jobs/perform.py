@@ -9,6 +9,7 @@ import torch
 from engine.work.jobs.analyze import analyze
 from engine.work.jobs.compare import compare
 from engine.work.jobs.examine_head import examine_head
+from engine.work.jobs.experiment import run_experiment
 from engine.work.jobs.explain import explain_attention, explain_prediction
 from engine.work.jobs.find_firings import find_firings
 from engine.work.jobs.judge import judged
@@ -36,6 +37,7 @@ from engine.work.requests import (
     ObserveBehaviour,
     PatchPair,
     Request,
+    RunExperiment,
     ScoreHeads,
     StudyHead,
     SweepHeads,
@@ -83,5 +85,7 @@ def perform(request: Request, state: EngineState, task: Task) -> Answer:
             return sweep_heads(request, state, task)
         case Judge():
             return judged(request, state, task)
+        case RunExperiment():
+            return run_experiment(request, state, task)
         case WalkThrough():
             return walk_through(request, state, task)

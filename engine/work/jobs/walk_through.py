@@ -257,7 +257,8 @@ class _Walker:
             return None
         model, text = self.opened.model, self.opened.tokenizer.token_text
         move = moved_note if route == "k" else moved_pointer
-        found = move(model, tokens, writers, main, k, query)
+        beside = [head for head in self.roles.induction if head.layer == main.layer]
+        found = move(model, tokens, writers, main, k, query, together=beside)
         others = compared(self.roles, self.opened).others(writers, model.config.all_heads)
         below = [head for head in others[0] if head.layer < main.layer] if others else []
         stay = float(move(model, tokens, below, main, k, query).attention_after[0, 1]) if below else None
