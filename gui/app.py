@@ -69,6 +69,7 @@ class Session(QObject):
         self._guard = Guard(self.window)
         self._collector = PinnedCollector(self)
         self._service: EngineService | None = None
+        self._conductor: Conductor | None = None
         self.state.found.connect(self._on_found)
 
     def show(self) -> None:
@@ -81,8 +82,8 @@ class Session(QObject):
         self._service = EngineService(self)
         self._service.set_memory(self.window.memory.megabytes)
         self.window.memory.changed.connect(self._service.set_memory)
-        conductor = Conductor(self.state, self._service, self)
-        conductor.failed.connect(self.window.report)
+        self._conductor = Conductor(self.state, self._service, self)
+        self._conductor.failed.connect(self.window.report)
         self.window.library.serve(self._service)
         self.state.select(model=self._model, prompt=Prompt(self._prompt or ""))
 
@@ -101,6 +102,8 @@ class Session(QObject):
     @Slot()
     def end(self) -> None:
         """The engine is told to stop and waited for before Qt goes away."""
+        if self._conductor is not None:
+            self._conductor.rest()
         if self._service is not None:
             self._service.shutdown()
         self._collector.stop()

@@ -63,6 +63,7 @@ class Studio(QObject):
         limit.start(LONGEST_WAIT_MS)
         if not self._conductor.idle:
             loop.exec()
+        limit.stop()
         if self._failures:
             raise ValueError(self._failures[0].title)
         if not self._conductor.idle:

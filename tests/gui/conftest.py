@@ -101,6 +101,7 @@ def stage(qtbot: QtBot, tmp_path: Path) -> Iterator[Stage]:
     made.state.select(model="default")
     made.settle()
     yield made
+    made.conductor.rest()
     made.service.shutdown()
 
 
@@ -117,6 +118,7 @@ def served(qtbot: QtBot, tmp_path: Path, models: FakeModels) -> Iterator[Stage]:
     made.state.select(model="default")
     made.settle()
     yield made
+    made.conductor.rest()
     made.window.close()
     made.service.shutdown()
 
