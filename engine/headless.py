@@ -184,7 +184,7 @@ def experiments(arguments: Namespace) -> int:
         documented.append({"model": described, "experiments": [documents.report(one) for one in found]})
         reports += found
     if arguments.markdown is not None:
-        output.write(arguments.markdown, page(reports))
+        output.write(arguments.markdown, page(reports, arguments.samples))
     else:
         output.write(arguments.json, output.json_text(documented))
     return 0

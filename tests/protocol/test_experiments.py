@@ -125,7 +125,8 @@ def test_that_the_page_shows_prediction_table_and_outcome() -> None:
     nothing = math.nan
     measures = (Measure("a", "b", 0.5, 0.4, 0.6, 8), Measure("c", "d", -0.0001, nothing, nothing, 1, control=True))
     first = Report(GALLERY[1], "m", 0, (), measures, False, "It came otherwise.")
-    text = page([first, Report(GALLERY[0], "n", 0, (), (), None, "Not measured: no reason.")])
+    text = page([first, Report(GALLERY[0], "n", 0, (), (), None, "Not measured: no reason.")], samples=8)
+    assert "--model m n --samples 8 --seed 0" in text
     assert text.index(GALLERY[0].title) < text.index(GALLERY[1].title)  # the gallery's order
     assert "| a | b | 0.500 | 0.400 to 0.600 | 8 |" in text
     assert "| c (control) | d | 0.000 |  | 1 |" in text

@@ -17,7 +17,10 @@ from engine.model.config import HeadRef
 from engine.model.loaders import native
 from engine.work.jobs.analyze import analyze
 from engine.work.jobs.examine_head import examine_head
-from engine.work.requests import Analyze, ExamineHead, Prompt
+from engine.work.jobs.judge import judged
+from engine.work.jobs.walk_through import walk_through
+from engine.work.requests import Analyze, ExamineHead, Judge, Prompt, WalkThrough
+from engine.work.results import steps
 from engine.work.state import EngineState
 from engine.work.task import Task
 
@@ -92,3 +95,20 @@ def test_that_saved_natively_it_gives_the_same_logits_bit_for_bit(smol: EngineSt
     again, tokenizer = native.load(tmp_path / "model.safetensors")
     tokens = torch.tensor([tokenizer.encode("The tide comes in and the tide goes")])
     assert torch.equal(again(tokens), opened.model(tokens))
+
+
+@pytest.mark.long
+def test_that_the_verdict_is_k_composition_or_honestly_unclear(smol: EngineState) -> None:
+    verdict = judged(Judge(length=20, samples=8), smol, Task())
+    assert verdict.mechanism in ("k-composition", "unclear")
+    assert verdict.criterion("k_noising").state == "passed"
+    assert verdict.criterion("q_noising").state == "failed"
+    assert verdict.mechanism == "k-composition" or any("does not decide" in line for line in verdict.against)
+
+
+@pytest.mark.long
+def test_that_the_walk_reaches_the_moved_note_on_random_letters(smol: EngineState) -> None:
+    walk = walk_through(WalkThrough(Prompt("zq fl wk pt ho xj. zq fl wk pt")), smol, Task())
+    told = {step.name: step.holds for step in steps(walk)}
+    assert all(told[name] for name in "repeat previous write says query keys pattern moved".split())
+    assert walk.moved is not None and walk.moved.after[2] > 0.8

@@ -23,13 +23,19 @@ from engine.model.taps import Capture
 from engine.work.experiments.catalogue import Measure
 from engine.work.jobs.judge import roles_of
 from engine.work.jobs.reading import longest_repeat
-from engine.work.jobs.running import chunks, run_tap
+from engine.work.jobs.running import run_tap
 from engine.work.jobs.score_heads import score_heads
 from engine.work.requests import ScoreHeads
 from engine.work.state import EngineState
 from engine.work.task import Task
 
+AT_A_TIME = 1024  # tokens that run together
 NAMED_ON, OTHER_SETS = 20, 4  # tokens of the repeats that name the heads; sets of random heads to compare with
+
+
+def portions(tokens: Tensor) -> tuple[Tensor, ...]:
+    """Prompts (B, T) a few at a time. Others pass between two layers; logits are made at the last position only."""
+    return tokens.split(max(1, AT_A_TIME // tokens.shape[1]))
 
 
 class NotPossible(ValueError):
@@ -122,7 +128,7 @@ class Bench:
     def see(self, tokens: Tensor, interventions: Sequence[Intervention] = ()) -> Seen:
         """Runs tokens (B, T) in portions; attention is the mean over the induction heads."""
         attention, logits = [], []
-        for part in chunks(tokens, self.opened):
+        for part in portions(tokens):
             watch = _Rows(self.heads)
             tap = run_tap(self.task, self.opened, part, self.tokenizer.bos, interventions, watch)
             final = self.model.residual(part, tap)[:, -1]  # (b, d)

@@ -110,7 +110,7 @@ GALLERY = (
         "Do induction heads carry a small classification that is shown by examples?",
         "Removing them lowers the lead of the right label more than removing as many random heads does.",
         "Random heads outside the circuit, several sets; examples with shuffled labels.",
-        "June: 0 / dog: 1 / … / May: → 0 or 1?",
+        "dog: yes / red: no / … / cow: → yes or no?",
     ),
     Experiment(
         "analogy",

@@ -13,11 +13,11 @@ from engine.circuits.interventions.values import ChangePositions, Intervention, 
 from engine.circuits.patching.metrics import Metric, TokenLoss, measured
 from engine.circuits.scores.patterns import followers
 from engine.model.config import HeadRef
-from engine.work.experiments.bench import Bench, NotPossible
+from engine.work.experiments.bench import Bench, NotPossible, portions
 from engine.work.experiments.catalogue import Measure
 from engine.work.experiments.literal import Outcome
+from engine.work.jobs.judge import OTHER_DRAWS
 from engine.work.jobs.reading import longest_repeat, repeat_rows
-from engine.work.jobs.running import chunks
 
 LENGTH, SEEDS = 20, 4
 DIES, LIVES = 0.5, 0.7  # a share of the attention below the one is dead, above the other alive
@@ -29,9 +29,8 @@ class _Repeats:
     def __init__(self, bench: Bench) -> None:
         self.bench, self.bos = bench, bench.tokenizer.bos
         self.length = min(LENGTH, longest_repeat(bench.opened, None))
-        self.parts = chunks(
-            repeat_rows(bench.opened, self.length, bench.samples, bench.seed + 1_000_003, None), bench.opened
-        )
+        seed = bench.seed + OTHER_DRAWS
+        self.parts = portions(repeat_rows(bench.opened, self.length, bench.samples, seed, None))
 
     def attention(self, interventions: Sequence[Intervention] = ()) -> Tensor:
         """(B): mean strict induction of the induction heads."""

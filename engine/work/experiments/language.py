@@ -99,7 +99,7 @@ def few_shot(bench: Bench) -> Outcome:
         bench.measure("labels shuffled", "lead of the right label", _leads(bench, confused, ids), control=True),
     ]
     lost, able = measures[4], measures[0]
-    held = None if able.low <= 0 else lost.low > 0
+    held = None if able.low <= 0 or lost.low <= 0 <= lost.high else lost.low > 0
     told = "the model does not do the task, so nothing can be lost" if able.low <= 0 else ""
     told = told or f"removing induction heads costs {lost.mean:+.2f} more than removing random ones"
     return measures, held, f"Right in {measures[1].mean:.0%} (lead {able.mean:+.2f}); {told}."

@@ -7,12 +7,22 @@ from collections.abc import Sequence
 
 from engine.work.experiments.catalogue import GALLERY, Experiment, Measure, Report
 
+HEAD = """# Experiments
+
+Written by `main.py experiments --model {models} --samples {samples} --seed {seed} --markdown FILE`, which makes every
+prompt, control and interval anew.
+
+Heads are the induction heads as [the verdict](verdict.md) names them, on other draws. Attention is their mean from the
+last token; intervals are bootstrap over prompts. *n* counts prompts, or words where a word is asked in several prompts.
+A prediction counts as true or false only where its interval decides; thresholds stand in `engine/work/experiments`.
+"""
 HELD = {True: "**As foretold.**", False: "**Not as foretold.**", None: "**Not decided.**"}
 
 
-def page(reports: Sequence[Report]) -> str:
+def page(reports: Sequence[Report], samples: int) -> str:
     """All experiments in the order of the gallery, each with every model's report."""
-    parts = []
+    models = " ".join(dict.fromkeys(report.model for report in reports))
+    parts = [HEAD.format(models=models, samples=samples, seed=reports[0].seed if reports else 0)]
     for experiment in GALLERY:
         own = [report for report in reports if report.experiment == experiment]
         if own:
