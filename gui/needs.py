@@ -100,8 +100,7 @@ def requests_of(state: ExplorerState, names: Collection[str]) -> tuple[Request, 
 
 # ---------------------------------------------------------------- what single panels show
 def _diagram(state: ExplorerState) -> Iterator[Need]:
-    model = state.findings.model
-    if model is not None and model.layers > 1:
+    if state.findings.model is not None:
         yield Need("composition", MeasureComposition())
     if state.selection.diagram.source == "prompt":
         shown = state.selection

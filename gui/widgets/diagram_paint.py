@@ -162,7 +162,7 @@ class DiagramPainter:
 
     def _width(self, fraction: float, lit: bool) -> float:
         """1 to 7 px where there is room, thinner where nodes are small."""
-        theme, room = self._theme, min(max(self._layout.radius / self._theme.px(22), 0.3), 1.0)
+        theme, room = self._theme, min(max(self._layout.radius / self._theme.px(22), 0.5), 1.0)
         return max((1.0 + 6.0 * fraction * fraction) * room, 1.6 if lit else 0.9) * theme.scale
 
     def sockets(self, edges: Iterable[Pair], lit: bool = False) -> None:
@@ -271,16 +271,17 @@ class DiagramPainter:
         return [f"{long} {mark.score:.2f}", *notes] if self.names_inside else [*notes, node]
 
     def _sides(self, node: str, text: str) -> list[QRectF]:
-        """Boxes to the right, to the left, and where names stand outside also above and below."""
+        """Boxes to the right; where the words begin with the node's name also left, above and below: a role alone would
+        seem to be the neighbour's there."""
         place, width, height = (
             self._layout.points[node],
             self._metrics.horizontalAdvance(text) + 4,
             self._metrics.height(),
         )
         reach = self._content.radii.get(node, self._layout.radius) + self._theme.px(3)
-        sides = [(reach, -height / 2), (-reach - width, -height / 2)]
+        sides = [(reach, -height / 2)]
         if not self.names_inside:
-            sides += [(-width / 2, -reach - height), (-width / 2, reach)]
+            sides += [(-reach - width, -height / 2), (-width / 2, -reach - height), (-width / 2, reach)]
         return [QRectF(place.x() + x, place.y() + y, width, height) for x, y in sides]
 
     def _box(self, node: str) -> QRectF:
@@ -308,7 +309,7 @@ def _path(curve: Curve) -> QPainterPath:
 class Legend:
     """What the lines mean, set in as many rows as the width asks for."""
 
-    def __init__(self, kinds: Iterable[Kind], width: float, theme: Theme) -> None:
+    def __init__(self, kinds: Iterable[Kind], thick: str, width: float, theme: Theme) -> None:
         self._theme = theme
         self._font = ui_font(theme.px(SMALLEST))
         metrics = QFontMetricsF(self._font)
@@ -316,7 +317,7 @@ class Legend:
         shown = [kind for kind in KINDS if kind in set(kinds)]
         words: list[tuple[Kind | None, str]] = [(None, "A line feeds")]
         words += [(kind, READS[kind]) for kind in shown]
-        words.append((None, "thick: near its ceiling"))
+        words.append((None, thick))
         self._items: list[tuple[Kind | None, str, float, int]] = []
         x, row = 0.0, 0
         for kind, text in words:

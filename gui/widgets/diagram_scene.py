@@ -1,0 +1,162 @@
+"""What stands where in the composition diagram, and its pictures: still, faded, and what a hover lights.
+
+All of it is drawn once into a still layer and once more, faded; a hover then costs one copy of it and the few edges
+and nodes that are lit. Knows nothing of mouse, keys or signals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import QPointF, QRectF, QSizeF
+from PySide6.QtGui import QColor, QPainter, QPixmap
+
+from engine.model.config import HeadRef
+from engine.work.circuit_results import ENDS, Composition
+from engine.work.requests import Pair
+from gui.theme import DARK, Theme
+from gui.widgets.diagram_layout import DiagramLayout, EdgeFinder, Shape
+from gui.widgets.diagram_model import ROLE_WORDS, Filter, HeadMark, Shown, path_of, shown, touching
+from gui.widgets.diagram_paint import DiagramContent, DiagramPainter
+
+_MOST_LABELS = 20  # at rest; what is lit has its own
+
+
+class DiagramScene:
+    """`node` and `edge` are pointed at, `pinned` and `selected` stay; the view says all of them."""
+
+    def __init__(self) -> None:
+        self.composition: Composition | None = None
+        self.seen = Shown()
+        self.selected: HeadRef | None = None
+        self.pinned: Pair | None = None
+        self.node: str | None = None
+        self.edge: Pair | None = None
+        self.content = DiagramContent()
+        self.layout = DiagramLayout.fitted(Shape(), QSizeF(1, 1), 1.0, DARK)
+        self._finder = EdgeFinder(())
+        self._theme = DARK
+        self._still: QPixmap | None = None
+        self._faded: QPixmap | None = None
+
+    @property
+    def shape(self) -> Shape:
+        return Shape() if self.composition is None else Shape.of(self.composition)
+
+    @property
+    def chosen(self) -> Pair | None:
+        """The edge that is pointed at, else the pinned one while nothing is."""
+        return self.edge or (None if self.node else self.pinned)
+
+    def forget(self) -> None:
+        """Nothing is pointed at, pinned or marked any more: these are other heads."""
+        self.selected = self.pinned = self.node = self.edge = None
+        self.content.marks = {}
+
+    def choose(self, chosen: Filter) -> None:
+        self.seen = Shown() if self.composition is None else shown(self.composition, chosen)
+
+    def mark(self, marks: Mapping[str, HeadMark]) -> None:
+        self.content.marks = marks
+
+    def arrange(self, room: QSizeF, zoom: float, theme: Theme) -> None:
+        """Give everything its place."""
+        content, self._theme = self.content, theme
+        self.layout = DiagramLayout.fitted(self.shape, room, zoom, theme)
+        roles = ((node, content.mark(node)) for node in self.layout.points if node not in ENDS)
+        content.radii = {node: self.layout.node_radius(mark.role in ROLE_WORDS, mark.score) for node, mark in roles}
+        content.fractions = dict(self.seen.fractions)
+        content.curves = {edge: self.layout.curve(edge, content.radii) for edge in content.fractions}
+        self._finder = EdgeFinder(content.curves.items())
+        self.stale()
+
+    def stale(self) -> None:
+        """The still layer is to be drawn anew."""
+        self._still = self._faded = None
+
+    def under(self, place: QPointF) -> tuple[str | None, Pair | None]:
+        """The node, or else the edge, at a place of the layout."""
+        node = self.layout.node_at(place, self.content.radii)
+        return (node, None) if node else (None, self._finder.nearest(place, 6.0 * self._theme.scale))
+
+    def edge_point(self, edge: Pair, along: float) -> QPointF:
+        """A place on an edge that is drawn, 0 at its writer and 1 at its reader."""
+        curve = self.content.curves[edge]
+        piece = min(int(along * len(curve)), len(curve) - 1)
+        t = along * len(curve) - piece
+        weights = ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t * t, t**3)
+        x, y = (sum(w * float(p[axis]) for w, p in zip(weights, curve[piece], strict=True)) for axis in (0, 1))
+        return QPointF(x, y)
+
+    # ------------------------------------------------------------ what stands out
+    def lit(self) -> list[Pair]:
+        """The edges that stand out now, the chosen one last."""
+        chosen = self.chosen
+        if chosen is None:
+            return [] if self.node is None else touching(self.node, self.seen.fractions)
+        if chosen not in self.content.curves and not self._add_hidden(chosen):
+            return []
+        return path_of(chosen, (edge for edge in self.seen.fractions if edge != chosen))
+
+    def _add_hidden(self, edge: Pair) -> bool:
+        """An edge that the filter hides is drawn while it is pointed at elsewhere."""
+        figures = None if self.composition is None else self.composition.figures(edge)
+        if figures is None:
+            return False
+        self.content.curves = {**self.content.curves, edge: self.layout.curve(edge, self.content.radii)}
+        self.content.fractions = {**self.content.fractions, edge: figures.fraction}
+        return True
+
+    # ------------------------------------------------------------ painting
+    def paint(self, painter: QPainter, plot: QRectF, origin: QPointF, ratio: float) -> None:
+        """Into `plot`, whose corner shows the place `origin` of the layout."""
+        lit = self.lit()
+        painter.drawPixmap(0, 0, self._faded_layer(plot, origin, ratio) if lit else self._layer(plot, origin, ratio))
+        painter.save()
+        painter.setClipRect(plot)
+        painter.translate(-origin)
+        self._paint_lit(DiagramPainter(painter, self.layout, self.content, self._theme), lit, plot.translated(origin))
+        painter.restore()
+
+    def _paint_lit(self, drawing: DiagramPainter, lit: list[Pair], area: QRectF) -> None:
+        ends = [node for edge in reversed(lit) for node in (edge.writer, edge.reader)]
+        nodes = list(dict.fromkeys([self.node, *ends] if self.node else ends))
+        if self.node is not None or lit:
+            drawing.edges(lit, lit=True, chosen=self.chosen)
+            drawing.nodes(reversed(nodes))
+            drawing.sockets(lit, lit=True)
+            drawing.labels(nodes, True, area)
+        if self.selected is not None and str(self.selected) in self.layout.points:
+            drawing.ring(str(self.selected), self._theme.accent, 2.0)
+        if self.node is not None:
+            drawing.ring(self.node, self._theme.text, 1.5)
+
+    def _layer(self, plot: QRectF, origin: QPointF, ratio: float) -> QPixmap:
+        if self._still is None or self._still.devicePixelRatio() != ratio:
+            still = QPixmap((plot.size() * ratio).toSize())
+            still.setDevicePixelRatio(ratio)
+            still.fill(QColor(self._theme.window))
+            painter = QPainter(still)
+            painter.translate(-origin)
+            drawing, edges = DiagramPainter(painter, self.layout, self.content, self._theme), self.seen.fractions
+            area = plot.translated(origin)
+            drawing.ground(area)
+            drawing.edges(edges)
+            drawing.nodes([*self.content.radii, *(end for end in ENDS if end in self.layout.points)])
+            drawing.sockets(edges)
+            strongest = sorted(self.content.marks, key=lambda node: -self.content.mark(node).score)
+            drawing.labels(strongest[:_MOST_LABELS], False, area)
+            painter.end()
+            self._still, self._faded = still, None
+        return self._still
+
+    def _faded_layer(self, plot: QRectF, origin: QPointF, ratio: float) -> QPixmap:
+        still = self._layer(plot, origin, ratio)
+        if self._faded is None:
+            self._faded = QPixmap(still)
+            veil = QColor(self._theme.window)
+            veil.setAlphaF(0.72)
+            painter = QPainter(self._faded)
+            painter.fillRect(plot, veil)
+            painter.end()
+        return self._faded
