@@ -32,7 +32,7 @@ class DiagramChoice:
     kinds: frozenset[PairKind] = frozenset(("q", "k", "v"))
     top: int = 12
     threshold: float = 0.5
-    strength: float = 0.1
+    strength: float = 0.02
     ends: bool = False
     source: EdgeSource = "weights"
     matrix: PairKind = "k"

@@ -46,7 +46,7 @@ class DiagramPanel(Panel):
         self._add_menu(self.edges)
         self.view.pointed.connect(self._point)
         self.view.headClicked.connect(state.toggle_head)
-        self.view.edgeClicked.connect(state.toggle_pair)
+        self.view.edgeClicked.connect(self._pin)
         state.selected.connect(self._on_selected)
         state.found.connect(self._on_found)
         state.hovered.connect(self._on_hovered)
@@ -136,6 +136,13 @@ class DiagramPanel(Panel):
     @Slot(object, object)
     def _point(self, head: HeadRef | None, pair: Pair | None) -> None:
         self._state.point(Hover(head=head, pair=pair))
+
+    @Slot(object)
+    def _pin(self, pair: Pair) -> None:
+        """The matrix shows the kind of what is pinned."""
+        self._state.toggle_pair(pair)
+        if self._state.selection.pair == pair and pair.kind in KINDS:
+            self._state.select(diagram=replace(self._state.selection.diagram, matrix=pair.kind))
 
     # ------------------------------------------------------------ what is shown
     @Slot(object, object)

@@ -30,7 +30,7 @@ _END_ROOM, _FEW = (24.0, 38.0), 6  # px from an end to the next node, for few la
 _PILLS = {EMBED: 128.0, POSITIONS: 84.0, UNEMBED: 168.0}  # px: widths of the ends
 _PILL_HEIGHT = 24.0
 _QUIET = 0.68  # the radius of a head without a role, as a share of the largest
-_FLAT = 26.0  # px: between layers; below that an edge crosses over once, in the middle of its way
+_FLAT = 26.0  # px: between layers; below that an edge crosses over once
 _LEAN = 0.8  # how far an edge that must go far aside leans over at its ends, so that flat edges do not merge
 _LANE = {"q": -1.0, "k": 0.0, "v": 1.0}  # side by side in a gap, and left to right below a reader
 _PORT = {kind: (math.sin(math.radians(50) * side), math.cos(math.radians(50) * side)) for kind, side in _LANE.items()}
@@ -190,7 +190,7 @@ class DiagramLayout:
         for row in range(first + 1, last):  # upright past the nodes of a layer, across between layers
             along = (row - first) / (last - first)
             if self.up < _FLAT * self.scale:
-                along = float(round(along))
+                along = float(along > self._crossing(start.x()))
             x = self._passing(start.x(), target.x(), along, lane)
             knots += [(x, self.row_y(row) + reach), (x, self.row_y(row) - reach)]
         knots.append((port.x(), port.y() + 0.8 * self.socket))
@@ -203,6 +203,11 @@ class DiagramLayout:
         reach = self.pill(writer).width() / 2 - 12 * self.scale
         aside = min(max((towards.x() - place.x()) * 0.4, -reach), reach)
         return QPointF(place.x() + aside, self.pill(writer).top())
+
+    def _crossing(self, start: float) -> float:
+        """After which share of its way an edge crosses over: edges of different heads do in different gaps."""
+        column = (start - self.left) / self.across  # heads are whole numbers
+        return 0.2 + 0.6 * column / max(self.shape.heads - 1, 1)
 
     def _passing(self, start: float, end: float, along: float, lane: float) -> float:
         """Where to pass a layer on the way: nearly straight, but around nodes.
