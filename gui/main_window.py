@@ -23,13 +23,13 @@ from gui.panels.attention_panel import AttentionPanel
 from gui.panels.diagram_panel import DiagramPanel
 from gui.panels.head_panel import HeadPanel
 from gui.panels.heads_panel import HeadsPanel
-from gui.panels.interventions_panel import InterventionsPanel
 from gui.panels.logits_panel import LogitsPanel
 from gui.panels.matrix_panel import MatrixPanel
 from gui.panels.page_panel import PagePanel
 from gui.panels.pair_panel import PairPanel
 from gui.panels.prediction_panel import PredictionPanel
 from gui.panels.prompt_panel import PromptPanel
+from gui.panels.removals_panel import RemovalsPanel
 from gui.panels.roles_panel import RolesPanel
 from gui.panels.sweep_panel import SweepPanel
 from gui.settings import Settings
@@ -78,7 +78,7 @@ class MainWindow(QMainWindow):
         self.top = TopBar(self)
         self.prompt = PromptPanel(state, actions)
         self.heads, self.roles, self.head = HeadsPanel(state), RolesPanel(state), HeadPanel(state)
-        self.prediction, self.interventions = PredictionPanel(state, actions), InterventionsPanel(state)
+        self.prediction, self.removals = PredictionPanel(state, actions), RemovalsPanel(state)
         self.diagram, self.matrix, self.pair = DiagramPanel(state), MatrixPanel(state), PairPanel(state)
         self.page, self.attention = PagePanel(state), AttentionPanel(state)
         self.logits, self.sweep = LogitsPanel(state), SweepPanel(state)
@@ -90,7 +90,7 @@ class MainWindow(QMainWindow):
             "roles": self.roles,
             "head": self.head,
             "prediction": self.prediction,
-            "interventions": self.interventions,
+            "removals": self.removals,
             "diagram": self.diagram,
             "matrix": self.matrix,
             "pair": self.pair,

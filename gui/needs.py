@@ -74,19 +74,15 @@ def model_needs(state: ExplorerState) -> Iterator[Need]:
 
 
 def _comparison(state: ExplorerState, head: HeadRef | None) -> Iterator[Need]:
-    """Two prompts side by side, or one with and without interventions; and where their patterns were too many to be
-    kept the shown head on the other."""
+    """Two prompts side by side; and where their patterns were too many to be kept the shown head on the other."""
     shown, now = state.selection, state.in_force
-    if shown.other:
-        other, others = Prompt(shown.other, bos=shown.prompt.bos), None
-    elif shown.difference and now:
-        other, others = shown.prompt, ()
-    else:
+    if not shown.other:
         return
-    yield Need("comparison", Compare(shown.prompt, other, now, others))
+    other = Prompt(shown.other, bos=shown.prompt.bos)
+    yield Need("comparison", Compare(shown.prompt, other, now))
     found = state.findings.fitting_comparison
     if found is not None and found.second.patterns is None and head is not None:
-        yield Need("other_detail", ExamineHead(other, head, now if others is None else others))
+        yield Need("other_detail", ExamineHead(other, head, now))
 
 
 def requests_of(state: ExplorerState, names: Collection[str]) -> tuple[Request, ...]:
@@ -100,8 +96,7 @@ def requests_of(state: ExplorerState, names: Collection[str]) -> tuple[Request, 
 
 # ---------------------------------------------------------------- what single panels show
 def _diagram(state: ExplorerState) -> Iterator[Need]:
-    if state.findings.model is not None:
-        yield Need("composition", MeasureComposition())
+    yield Need("composition", MeasureComposition())
     if state.selection.diagram.source == "prompt":
         shown = state.selection
         yield Need("circuit", TraceCircuit(shown.prompt, state.held_focus.destination, state.in_force))

@@ -20,7 +20,7 @@ def provenance_of(state: ExplorerState) -> dict[str, Any]:
         "model": None if model is None else model.name,
         "model_hash": None if model is None else model.hash,
         "prompt": _prompt(found.analysis.prompt if found.analysis is not None else shown.prompt),
-        "compared_with": shown.other or ("the same without interventions" if shown.difference and now else None),
+        "compared_with": shown.other or None,
         "interventions": [str(value) for value in now],
         "head_scores_measured_on": None if scores is None else f"{probe(scores)}, seed {scores.seed}",
         "pinned": {

@@ -49,7 +49,6 @@ class Selection:
     head: HeadRef | None = None
     pair: Pair | None = None
     steps: Steps = ()
-    difference: bool = False  # what interventions change, in the place of what they lead to
     hide_first: bool = False
     stripe: bool = False
     raw_scores: bool = False

@@ -1,4 +1,4 @@
-"""The stack of interventions as the window holds it: each with a switch and a name, and whether it fits here.
+"""The stack of interventions as the window holds it: each with a switch, and whether it fits here.
 
 Pure values; what interventions do is the engine's business.
 """
@@ -6,7 +6,7 @@ Pure values; what interventions do is the engine's business.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from engine.circuits.interventions.values import Ablate, Intervention, misfit
 from engine.model.config import HeadRef
@@ -15,16 +15,10 @@ from engine.work.results import ModelInfo
 
 @dataclass(frozen=True)
 class Step:
-    """One intervention; `on` switches it, `name` is the user's own word for it, "" none."""
+    """One intervention; `on` switches it."""
 
     value: Intervention
     on: bool = True
-    name: str = ""
-
-    @property
-    def title(self) -> str:
-        """What a list of steps calls it."""
-        return self.name or str(self.value)
 
 
 Steps = tuple[Step, ...]
@@ -60,8 +54,3 @@ def removed_heads(steps: Iterable[Step]) -> frozenset[HeadRef]:
     """The heads that write something else, wherever they do."""
     values = (step.value for step in steps if step.on)
     return frozenset(head for value in values if isinstance(value, Ablate) for head in value.heads)
-
-
-def switched(steps: Steps, place: int) -> Steps:
-    """The same with one step switched on or off."""
-    return tuple(replace(step, on=not step.on) if at == place else step for at, step in enumerate(steps))

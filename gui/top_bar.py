@@ -35,6 +35,7 @@ class TopBar(QWidget):
         self.stop_button.setText("Cancel")
         self.stop_button.setToolTip("Calls this off; the open model stays (Ctrl+.).")
         self.stop_button.clicked.connect(self.stopped)
+        self._name.setMinimumWidth(1)  # the first to give way in a narrow window, whose title says it too
         self._row = QHBoxLayout(self)
         self._row.addWidget(self._name)
         if sys.platform != "darwin":

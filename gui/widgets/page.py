@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from typing_extensions import override
 
 from gui.theme import BODY, DARK, SECONDARY, Theme, ui_font
 from gui.widgets.bar_list import BarList
@@ -24,6 +25,7 @@ class Page(QScrollArea):
         self._column.addStretch(1)
         self.setWidget(self._column_widget)
         self.setWidgetResizable(True)
+        self._column_widget.installEventFilter(self)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName(name)
@@ -39,6 +41,14 @@ class Page(QScrollArea):
         for bars in self._bars:
             bars.set_theme(theme)
         self._column.setSpacing(theme.px(4))
+
+    @override
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The page is as high as its words need at this width, or its parts would lie on one another."""
+        if watched is self._column_widget and event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            needed = self._column.totalHeightForWidth(self._column_widget.width())
+            self._column_widget.setMinimumHeight(max(0, needed))
+        return False
 
     def add(self, widget: QWidget) -> None:
         """Any other part, such as a row of fields."""

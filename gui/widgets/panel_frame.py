@@ -75,7 +75,7 @@ class PanelFrame(QDockWidget):
         margin = theme.px(12)
         self._line.setContentsMargins(margin, theme.px(8), margin, theme.px(6))
         self._column.setContentsMargins(margin, 0, margin, theme.px(8))
-        self._line.setSpacing(theme.px(8))
+        self._line.setSpacing(theme.px(6))
         self._controls.setSpacing(theme.px(2))
         self.set_role(self._role)
         self._fit_note()
@@ -123,6 +123,7 @@ class PanelFrame(QDockWidget):
         button.setToolTip(tip)
         button.setAccessibleName(words)
         button.setAutoRaise(True)
+        button.setStyleSheet("QToolButton { padding: 2px; }")  # three of them on every title line
         self._icons.append((button, name))
         self._controls.addWidget(button)
         return button

@@ -120,6 +120,12 @@ def neighbours(composition: Composition, head: HeadRef) -> list[tuple[Pair, floa
     return sorted(found, key=lambda item: -item[1])[: 3 * MOST_NEAR]
 
 
+def _marked(text: str, marks: str) -> str:
+    """The word between two marks, its leading space before them."""
+    word = text.lstrip(" ")
+    return f"{text[: len(text) - len(word)]}{marks[0]}{word}{marks[1]}"
+
+
 def firing_words(firings: Firings | None) -> str:
     """The strongest places, what attends between » «, what is attended to between ‹ ›."""
     if firings is None:
@@ -129,8 +135,8 @@ def firing_words(firings: Firings | None) -> str:
     lines = []
     for one in firings.firings[:5]:
         texts = list(one.texts)
-        texts[one.source] = f"‹{texts[one.source]}›"
-        texts[one.destination] = f"»{texts[one.destination]}«"
+        texts[one.source] = _marked(texts[one.source], "‹›")
+        texts[one.destination] = _marked(texts[one.destination], "»«")
         lines.append(f"{number(one.attention)}  {''.join(texts).replace(chr(10), '⏎')}")
     mean = "" if firings.mean is None else f", mean of the strongest {number(firings.mean)}"
     lines.append(f"»who« attends to ‹whom›; {firings.n_tokens:,} tokens of {firings.text}{mean}.")

@@ -13,7 +13,7 @@ def test_that_everything_comes_back(tmp_path: Path) -> None:
     first = Settings(tmp_path)
     first.remember_prompt("default", 'a "quoted", ünïcode; prompt\nof two lines')
     first.remember_look("light", 1.25)
-    first.remember_window(QByteArray(b"geometry"), {"left": QByteArray(b"state")})
+    first.remember_window(QByteArray(b"geometry"), "circuit", {"circuit": QByteArray(b"state")})
     first.remember_memory(2048)
     first.sync()
     again = Settings(tmp_path)
@@ -21,7 +21,8 @@ def test_that_everything_comes_back(tmp_path: Path) -> None:
     assert (again.model, again.theme, again.scale) == ("default", "light", 1.25)
     assert again.geometry == QByteArray(b"geometry")
     assert again.memory == 2048
-    assert again.splitter("left") == QByteArray(b"state")
+    assert again.workspace == "circuit"
+    assert again.arrangement("circuit") == QByteArray(b"state")
 
 
 def test_that_nothing_is_remembered_at_first(tmp_path: Path) -> None:

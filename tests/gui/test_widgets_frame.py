@@ -36,7 +36,7 @@ def frame(qtbot: QtBot) -> Iterator[PanelFrame]:
 
 
 def test_that_the_two_controls_of_every_panel_tell(qtbot: QtBot, frame: PanelFrame) -> None:
-    copy, save = frame.findChildren(QToolButton)
+    copy, save, _more = frame.findChildren(QToolButton)
     with qtbot.waitSignal(frame.copyFigure):
         click(qtbot, copy, copy.rect().center())
     with qtbot.waitSignal(frame.saveNumbers):

@@ -11,12 +11,14 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
+from engine.circuits.interventions.values import Ablate
 from engine.model.config import HeadRef
 from engine.work.requests import Analyze, Prompt, Repeat
 from engine.work.results import Failure
 from gui.panels.prediction_panel import Beside, bar_rows
 from gui.repeat_dialog import RepeatDialog
 from gui.state import Hover
+from gui.steps import Step, removed_heads
 from gui.theme import load_fonts
 from gui.wording import removal_label
 from tests.gui import canned
@@ -56,7 +58,7 @@ def test_that_the_letter_r_can_be_typed_into_the_prompt(stage: Stage) -> None:
     stage.type("rarer")
     stage.settle()
     assert stage.analysis.prompt.text == "rarer"
-    assert stage.state.selection.ablated == ()
+    assert stage.state.selection.steps == ()
 
 
 def test_that_hovering_a_token_marks_it_in_every_head_and_leaving_ends_it(stage: Stage) -> None:
@@ -344,13 +346,13 @@ def test_that_removals_are_logged_with_before_and_after_and_can_be_gone_back_to(
     stage.key(Qt.Key.Key_R)
     stage.settle()
     log = stage.window.removals
-    assert [row[0] for row in log.numbers().rows] == ["", "1.3", "0.0 1.3"]
+    assert [row[0] for row in log.numbers().rows] == ["", "1.3", "1.3 0.0"]
     before, after = (log.numbers().rows[place][1] for place in (0, 1))
     assert isinstance(before, float)
     assert after is None or after < before
     log.bars.rowClicked.emit(1)
     stage.settle()
-    assert stage.state.selection.ablated == (HeadRef(1, 3),)
+    assert removed_heads(stage.state.selection.steps) == {HeadRef(1, 3)}
     assert len(log.numbers().rows) == 3
     stage.type("one two one")
     stage.settle()
@@ -360,7 +362,7 @@ def test_that_removals_are_logged_with_before_and_after_and_can_be_gone_back_to(
 def test_that_the_log_of_removals_keeps_the_whole_model_and_the_latest(stage: Stage) -> None:
     heads = [HeadRef(layer, head) for layer in (0, 1) for head in range(3)]
     for head in heads:
-        stage.state.select(ablated=(head,))
+        stage.state.select(steps=(Step(Ablate((head,))),))
         stage.settle()
     assert [row[0] for row in stage.window.removals.numbers().rows] == ["", "0.2", "1.0", "1.1", "1.2"]
     assert removal_label(tuple(heads)) == "− 6 heads"

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QApplication
 from engine.work.requests import Prompt
 from gui.studio import Studio
 from gui.theme import load_fonts
+from gui.workspaces import WORKSPACES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SIZES = ((1280, 800), (1920, 1080))
@@ -54,13 +55,18 @@ def share_of_different_pixels(one: QImage, other: QImage) -> float:
     return float(far.mean())
 
 
-def test_that_the_window_looks_as_in_the_documentation(studio: Studio, theme: str, qapp: QApplication) -> None:
+@pytest.mark.parametrize("workspace", WORKSPACES)
+def test_that_the_window_looks_as_in_the_documentation(
+    studio: Studio, theme: str, workspace: str, qapp: QApplication
+) -> None:
     differences = {}
+    studio.bring(workspace)
+    studio.settle()
     for width, height in SIZES:
         studio.window.resize(width, height)
         qapp.processEvents()
         drawn = studio.window.grab().toImage()
-        path = DOCS / f"explore-{theme}-{width}x{height}.png"
+        path = DOCS / f"{workspace}-{theme}-{width}x{height}.png"
         if os.environ.get("HEADSCOPE_UPDATE_SHOTS"):
             assert drawn.save(str(path))
             continue

@@ -41,7 +41,7 @@ class Outcome:
         return cls(analysis.ablated, analysis.chance_of(best), loss)
 
 
-class InterventionsPanel(Panel):
+class RemovalsPanel(Panel):
     """The log lives as long as the prompt does."""
 
     asks = ("baseline", "analysis")
@@ -49,7 +49,7 @@ class InterventionsPanel(Panel):
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         body = QWidget()
         self.bars, self._invitation = BarList(body), QLabel(INVITATION, body)
-        super().__init__("Interventions", body, parent)
+        super().__init__("Removals", body, parent)
         self._state = state
         self._log: list[Outcome] = []
         self._whole: Analysis | None = None
