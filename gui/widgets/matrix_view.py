@@ -125,6 +125,7 @@ class MatrixView(QWidget):
     # ------------------------------------------------------------ layout
     def _arrange(self, keep_zoom: bool) -> None:
         theme, old = self._theme, self._frame
+        zoomed = keep_zoom and old.cell > 1.001 * self._whole.cell
         self._caption = Caption(_LONGEST, self.width() - 2 * theme.px(8), theme)
         metrics = QFontMetricsF(ui_font(theme.px(SMALLEST), 600))
         names = self._writers
@@ -135,7 +136,7 @@ class MatrixView(QWidget):
         self._whole = MatrixFrame.fitted(area, self._fraction.shape[0], self._fraction.shape[1], float(theme.px(64)))
         spare = area.width() - self._whole.plot.width()
         self._whole = replace(self._whole, plot=self._whole.plot.translated(spare / 2, 0))
-        near = keep_zoom and old.cell > self._whole.cell and (old.rows, old.columns) == self._fraction.shape
+        near = zoomed and old.cell > self._whole.cell and (old.rows, old.columns) == self._fraction.shape
         moved = replace(self._whole, cell=old.cell, x=old.x, y=old.y).clamped()
         self._move(moved if near else self._whole)
 
