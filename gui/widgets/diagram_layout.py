@@ -187,10 +187,7 @@ class DiagramLayout:
         target = port if edge.reader == UNEMBED else self.points[edge.reader]
         lane = _LANE.get(edge.kind, 0.0) * min(0.11 * self.across, 5 * self.scale)
         knots, reach = [(start.x(), start.y())], min(self.radius, 0.36 * self.up)
-        for row in range(first + 1, last):  # upright past the nodes of a layer, across between layers
-            along = (row - first) / (last - first)
-            if self.up < _FLAT * self.scale:
-                along = float(along > self._crossing(start.x()))
+        for row, along in self._rows(first, last, start.x()):  # upright past the nodes of a layer
             x = self._passing(start.x(), target.x(), along, lane)
             knots += [(x, self.row_y(row) + reach), (x, self.row_y(row) - reach)]
         knots.append((port.x(), port.y() + 0.8 * self.socket))
@@ -204,10 +201,19 @@ class DiagramLayout:
         aside = min(max((towards.x() - place.x()) * 0.4, -reach), reach)
         return QPointF(place.x() + aside, self.pill(writer).top())
 
-    def _crossing(self, start: float) -> float:
-        """After which share of its way an edge crosses over: edges of different heads do in different gaps."""
+    def _rows(self, first: int, last: int, start: float) -> list[tuple[int, float]]:
+        """The rows that an edge passes, and which share of its way aside it is there.
+
+        Where layers stand close it crosses over once, edges of different heads in different gaps; of the rows before
+        and after only the outermost matter.
+        """
+        if self.up >= _FLAT * self.scale or last - first < 2:
+            return [(row, (row - first) / (last - first)) for row in range(first + 1, last)]
         column = (start - self.left) / self.across  # heads are whole numbers
-        return 0.2 + 0.6 * column / max(self.shape.heads - 1, 1)
+        share = 0.2 + 0.6 * column / max(self.shape.heads - 1, 1)
+        turn = first + round(share * (last - first))  # the last row before it crosses over
+        rows = sorted({first + 1, turn, turn + 1, last - 1} & set(range(first + 1, last)))
+        return [(row, float(row > turn)) for row in rows]
 
     def _passing(self, start: float, end: float, along: float, lane: float) -> float:
         """Where to pass a layer on the way: nearly straight, but around nodes.

@@ -19,7 +19,7 @@ from gui.widgets.diagram_layout import Curve, DiagramLayout
 from gui.widgets.diagram_model import KINDS, READS, ROLE_WORDS, SHORT_WORDS, HeadMark, Kind
 
 _PILL_WORDS = {EMBED: "token embedding", POSITIONS: "positions", UNEMBED: "unembedding: next token"}
-_DASHES = {"q": [3.2, 2.2], "v": [0.01, 2.1]}  # in pen widths
+_DASHES = {"q": [3.2, 2.2], "v": [1.0, 1.3]}  # in pen widths
 _LETTER_FROM = 6.5  # px: half the side of a mark that has room for its letter
 _CENTRE = Qt.AlignmentFlag.AlignCenter
 _PLAIN = HeadMark()
@@ -34,6 +34,13 @@ class DiagramContent:
     marks: Mapping[str, HeadMark] = field(default_factory=dict)
     radii: Mapping[str, float] = field(default_factory=dict)
 
+    paths: dict[Pair, QPainterPath] = field(default_factory=dict)  # of the curves, as they are first drawn
+
+    def path(self, edge: Pair) -> QPainterPath | None:
+        if edge not in self.paths and edge in self.curves:
+            self.paths[edge] = _path(self.curves[edge])
+        return self.paths.get(edge)
+
     def mark(self, node: str) -> HeadMark:
         return self.marks.get(node, _PLAIN)
 
@@ -46,7 +53,7 @@ def kind_colour(kind: PairKind, theme: Theme) -> QColor:
 def edge_pen(kind: PairKind, width: float, colour: QColor) -> QPen:
     """The line of a kind: dashed, solid or dotted."""
     pen = QPen(colour, width)
-    pen.setCapStyle(Qt.PenCapStyle.RoundCap if kind == "v" else Qt.PenCapStyle.FlatCap)
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)  # round dots take twice as long
     if kind in _DASHES:
         pen.setDashPattern(_DASHES[kind])
     return pen
@@ -86,17 +93,23 @@ class DiagramPainter:
         self.names_inside = self._metrics.horizontalAdvance(longest) / 2 <= inside
 
     # ------------------------------------------------------------ what never moves
-    def ground(self, area: QRectF) -> None:
-        """Layers, their names, numbers of heads, and the way in and out."""
+    def _named_layers(self) -> range:
+        """As many as can be named below one another."""
+        least = 1.4 * self._metrics.height()
+        step = next(step for step in (1, 2, 5, 10, 20, 1000) if step * self._layout.up >= least)
+        return range(0, self._layout.shape.layers, step)
+
+    def ground(self) -> None:
+        """Layers, numbers of heads, and the way in and out."""
         layout, painter, theme = self._layout, self._painter, self._theme
         layers = layout.shape.layers
         if not layers:
             return
-        step = next(step for step in (1, 2, 5, 10, 20, 1000) if step * layout.up >= 1.4 * self._metrics.height())
+        named_layers = self._named_layers()
         painter.setFont(self._small)
         for layer in range(layers):
             band = layout.band(layer)
-            named = layer % step == 0
+            named = layer in named_layers
             if band.height() >= theme.px(20):
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(QColor(theme.base))
@@ -104,8 +117,6 @@ class DiagramPainter:
             elif named:
                 painter.setPen(QPen(QColor(theme.hairline), 1.0))
                 painter.drawLine(QPointF(band.left(), band.center().y()), QPointF(band.right(), band.center().y()))
-            if named:
-                self._layer_name(f"layer {layer}", band, area)
         if not self.names_inside:
             self._head_numbers()
         painter.setPen(QPen(QColor(theme.hairline), 1.5 * theme.scale))
@@ -113,6 +124,12 @@ class DiagramPainter:
         top, bottom = layout.band(layers - 1).top(), layout.band(0).bottom()
         for start, end in ((layout.pill(EMBED).top(), bottom), (top, layout.pill(UNEMBED).bottom())):
             painter.drawLine(QPointF(middle, start), QPointF(middle, end))
+
+    def layer_names(self, area: QRectF) -> None:
+        """Beside the layers that are in view."""
+        self._painter.setFont(self._small)
+        for layer in self._named_layers():
+            self._layer_name(f"layer {layer}", self._layout.band(layer), area)
 
     def _layer_name(self, name: str, band: QRectF, area: QRectF) -> None:
         """At the left of its layer; at the edge of the view while that is out of sight."""
@@ -143,15 +160,14 @@ class DiagramPainter:
     def edges(self, edges: Iterable[Pair], lit: bool = False, chosen: Pair | None = None) -> None:
         """Lines only, in the order given; lit ones in full colour, the chosen one with a seam around it."""
         for edge in edges:
-            curve = self._content.curves.get(edge)
-            if curve is None:
+            path = self._content.path(edge)
+            if path is None:
                 continue
             fraction = min(max(self._content.fractions.get(edge, 0.0), 0.0), 1.0)
             width, colour = self._width(fraction, lit), kind_colour(edge.kind, self._theme)
             colour.setAlphaF(1.0 if lit else 0.4 + 0.6 * fraction)
             if not lit and (self._content.mark(edge.writer).removed or self._content.mark(edge.reader).removed):
                 colour.setAlphaF(0.25)
-            path = _path(curve)
             self._painter.setBrush(Qt.BrushStyle.NoBrush)
             if edge == chosen:
                 width += self._theme.scale
@@ -301,8 +317,8 @@ class DiagramPainter:
 
 def _path(curve: Curve) -> QPainterPath:
     path = QPainterPath(QPointF(*curve[0, 0]))
-    for piece in curve.tolist():
-        path.cubicTo(*(QPointF(*point) for point in piece[1:]))
+    for piece in curve[:, 1:].reshape(-1, 6).tolist():
+        path.cubicTo(*piece)
     return path
 
 

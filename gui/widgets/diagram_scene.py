@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import QPointF, QRectF, QSizeF
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSizeF
 from PySide6.QtGui import QColor, QPainter, QPixmap
 
 from engine.model.config import HeadRef
 from engine.work.circuit_results import ENDS, Composition
 from engine.work.requests import Pair
 from gui.theme import DARK, Theme
-from gui.widgets.diagram_layout import DiagramLayout, EdgeFinder, Shape
+from gui.widgets.diagram_layout import Curve, DiagramLayout, EdgeFinder, Shape
 from gui.widgets.diagram_model import ROLE_WORDS, Filter, HeadMark, Shown, path_of, shown, touching
 from gui.widgets.diagram_paint import DiagramContent, DiagramPainter
 
@@ -36,8 +36,10 @@ class DiagramScene:
         self.layout = DiagramLayout.fitted(Shape(), QSizeF(1, 1), 1.0, DARK)
         self._finder = EdgeFinder(())
         self._theme = DARK
+        self._boxes: dict[Pair, QRectF] = {}
         self._still: QPixmap | None = None
         self._faded: QPixmap | None = None
+        self._corner = QPoint()  # of the layout, where the still layer was drawn from
 
     @property
     def shape(self) -> Shape:
@@ -67,6 +69,8 @@ class DiagramScene:
         content.radii = {node: self.layout.node_radius(mark.role in ROLE_WORDS, mark.score) for node, mark in roles}
         content.fractions = dict(self.seen.fractions)
         content.curves = {edge: self.layout.curve(edge, content.radii) for edge in content.fractions}
+        content.paths.clear()
+        self._boxes = {edge: _box(curve) for edge, curve in content.curves.items()}
         self._finder = EdgeFinder(content.curves.items())
         self.stale()
 
@@ -109,13 +113,16 @@ class DiagramScene:
 
     # ------------------------------------------------------------ painting
     def paint(self, painter: QPainter, plot: QRectF, origin: QPointF, ratio: float) -> None:
-        """Into `plot`, whose corner shows the place `origin` of the layout."""
-        lit = self.lit()
-        painter.drawPixmap(0, 0, self._faded_layer(plot, origin, ratio) if lit else self._layer(plot, origin, ratio))
+        """Into `plot`, whose corner shows the place `origin` (whole px) of the layout."""
+        lit, area = self.lit(), plot.translated(origin)
+        still = self._layer(area.toAlignedRect(), ratio)
+        painter.drawPixmap(0, 0, self._faded_layer(still) if lit else still)
         painter.save()
         painter.setClipRect(plot)
         painter.translate(-origin)
-        self._paint_lit(DiagramPainter(painter, self.layout, self.content, self._theme), lit, plot.translated(origin))
+        drawing = DiagramPainter(painter, self.layout, self.content, self._theme)
+        drawing.layer_names(area)
+        self._paint_lit(drawing, lit, area)
         painter.restore()
 
     def _paint_lit(self, drawing: DiagramPainter, lit: list[Pair], area: QRectF) -> None:
@@ -131,32 +138,73 @@ class DiagramScene:
         if self.node is not None:
             drawing.ring(self.node, self._theme.text, 1.5)
 
-    def _layer(self, plot: QRectF, origin: QPointF, ratio: float) -> QPixmap:
-        if self._still is None or self._still.devicePixelRatio() != ratio:
-            still = QPixmap((plot.size() * ratio).toSize())
-            still.setDevicePixelRatio(ratio)
-            still.fill(QColor(self._theme.window))
-            painter = QPainter(still)
-            painter.translate(-origin)
-            drawing, edges = DiagramPainter(painter, self.layout, self.content, self._theme), self.seen.fractions
-            area = plot.translated(origin)
-            drawing.ground(area)
-            drawing.edges(edges)
-            drawing.nodes([*self.content.radii, *(end for end in ENDS if end in self.layout.points)])
-            drawing.sockets(edges)
-            strongest = sorted(self.content.marks, key=lambda node: -self.content.mark(node).score)
-            drawing.labels(strongest[:_MOST_LABELS], False, area)
-            painter.end()
-            self._still, self._faded = still, None
+    def _layer(self, area: QRect, ratio: float) -> QPixmap:
+        """The picture of a part of the layout; after a pan only what came into view is drawn."""
+        still, moved = self._still, area.topLeft() - self._corner
+        if still is not None and still.devicePixelRatio() == ratio and not moved.isNull() and ratio == int(ratio):
+            self._still = self._panned(still, area, moved)
+            self._faded = None
+        elif still is None or still.devicePixelRatio() != ratio or not moved.isNull():
+            self._still, self._faded = self._drawn(area, ratio), None
+        self._corner = area.topLeft()
+        assert self._still is not None
         return self._still
 
-    def _faded_layer(self, plot: QRectF, origin: QPointF, ratio: float) -> QPixmap:
-        still = self._layer(plot, origin, ratio)
+    def _panned(self, old: QPixmap, area: QRect, moved: QPoint) -> QPixmap:
+        new, ratio = QPixmap(old.size()), old.devicePixelRatio()
+        new.setDevicePixelRatio(ratio)
+        painter = QPainter(new)
+        painter.drawPixmap(-moved, old)
+        for strip in _uncovered(area, moved):
+            painter.drawPixmap(strip.topLeft() - area.topLeft(), self._drawn(strip, ratio))
+        painter.end()
+        return new
+
+    def _drawn(self, area: QRect, ratio: float) -> QPixmap:
+        """A part of the layout, drawn from scratch: only the edges and nodes that reach into it."""
+        picture = QPixmap(area.size() * ratio)
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(QColor(self._theme.window))
+        painter = QPainter(picture)
+        painter.translate(-area.topLeft())
+        drawing, reach = DiagramPainter(painter, self.layout, self.content, self._theme), self._theme.px(30)
+        near = QRectF(area.adjusted(-reach, -reach, reach, reach))
+        drawing.ground()
+        edges = [edge for edge in self.seen.fractions if self._boxes[edge].intersects(near)]
+        drawing.edges(edges)
+        drawing.nodes(node for node in self.content.radii if near.contains(self.layout.points[node]))
+        drawing.nodes(end for end in ENDS if end in self.layout.points)
+        drawing.sockets(edges)
+        strongest = sorted(self.content.marks, key=lambda node: -self.content.mark(node).score)
+        drawing.labels(strongest[:_MOST_LABELS], False, QRectF(QPointF(), self.layout.size))
+        painter.end()
+        return picture
+
+    def _faded_layer(self, still: QPixmap) -> QPixmap:
         if self._faded is None:
             self._faded = QPixmap(still)
             veil = QColor(self._theme.window)
-            veil.setAlphaF(0.72)
+            veil.setAlphaF(0.62)
             painter = QPainter(self._faded)
-            painter.fillRect(plot, veil)
+            painter.fillRect(self._faded.rect(), veil)
             painter.end()
         return self._faded
+
+
+def _uncovered(area: QRect, moved: QPoint) -> list[QRect]:
+    """What came into view at the sides of `area` as it moved."""
+    width, height = min(abs(moved.x()), area.width()), min(abs(moved.y()), area.height())
+    beside, below = QRect(area), QRect(area)
+    beside.setWidth(width)
+    below.setHeight(height)
+    if moved.x() > 0:
+        beside.moveRight(area.right())
+    if moved.y() > 0:
+        below.moveBottom(area.bottom())
+    return [strip for strip in (beside, below) if not strip.isEmpty()]
+
+
+def _box(curve: Curve) -> QRectF:
+    """Around a curve, a px at least each way: Qt calls what has no width empty."""
+    low, high = curve.min(axis=(0, 1)), curve.max(axis=(0, 1))
+    return QRectF(low[0] - 1, low[1] - 1, high[0] - low[0] + 2, high[1] - low[1] + 2)

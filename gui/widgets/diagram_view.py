@@ -153,7 +153,6 @@ class DiagramView(QWidget):
         x = min(max(origin.x(), 0.0), max(0.0, size.width() - plot.width()))
         y = min(max(origin.y(), 0.0), max(0.0, size.height() - plot.height()))
         self._origin = QPointF(round(x), round(y))
-        self._scene.stale()
         self.update()
 
     def _zoom_by(self, factor: float, about: QPointF) -> None:
