@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPainterPathStroker, QPen, QPolygonF
 
 from engine.work.circuit_results import EMBED, ENDS, POSITIONS, UNEMBED
 from engine.work.requests import Pair, PairKind
@@ -34,12 +34,15 @@ class DiagramContent:
     marks: Mapping[str, HeadMark] = field(default_factory=dict)
     radii: Mapping[str, float] = field(default_factory=dict)
 
-    paths: dict[Pair, QPainterPath] = field(default_factory=dict)  # of the curves, as they are first drawn
+    outlines: dict[tuple[Pair, float], QPainterPath] = field(default_factory=dict)
 
-    def path(self, edge: Pair) -> QPainterPath | None:
-        if edge not in self.paths and edge in self.curves:
-            self.paths[edge] = _path(self.curves[edge])
-        return self.paths.get(edge)
+    def outline(self, edge: Pair, width: float) -> QPainterPath | None:
+        """A line with its dashes, to be filled. It is kept: Qt's own dashes also begin elsewhere in every part of a
+        picture that is drawn by itself."""
+        key = (edge, width)
+        if key not in self.outlines and edge in self.curves:
+            self.outlines[key] = QPainterPathStroker(edge_pen(edge.kind, width)).createStroke(_path(self.curves[edge]))
+        return self.outlines.get(key)
 
     def mark(self, node: str) -> HeadMark:
         return self.marks.get(node, _PLAIN)
@@ -50,9 +53,9 @@ def kind_colour(kind: PairKind, theme: Theme) -> QColor:
     return QColor(names.get(kind, theme.subtle))
 
 
-def edge_pen(kind: PairKind, width: float, colour: QColor) -> QPen:
+def edge_pen(kind: PairKind, width: float, colour: QColor | None = None) -> QPen:
     """The line of a kind: dashed, solid or dotted."""
-    pen = QPen(colour, width)
+    pen = QPen(colour or QColor(), width)
     pen.setCapStyle(Qt.PenCapStyle.FlatCap)  # round dots take twice as long
     if kind in _DASHES:
         pen.setDashPattern(_DASHES[kind])
@@ -160,21 +163,19 @@ class DiagramPainter:
     def edges(self, edges: Iterable[Pair], lit: bool = False, chosen: Pair | None = None) -> None:
         """Lines only, in the order given; lit ones in full colour, the chosen one with a seam around it."""
         for edge in edges:
-            path = self._content.path(edge)
-            if path is None:
-                continue
             fraction = min(max(self._content.fractions.get(edge, 0.0), 0.0), 1.0)
-            width, colour = self._width(fraction, lit), kind_colour(edge.kind, self._theme)
+            seam = self._theme.scale if edge == chosen else 0.0
+            width, colour = self._width(fraction, lit) + seam, kind_colour(edge.kind, self._theme)
+            line = self._content.outline(edge, width)
+            if line is None:
+                continue
             colour.setAlphaF(1.0 if lit else 0.4 + 0.6 * fraction)
             if not lit and (self._content.mark(edge.writer).removed or self._content.mark(edge.reader).removed):
                 colour.setAlphaF(0.25)
-            self._painter.setBrush(Qt.BrushStyle.NoBrush)
             if edge == chosen:
-                width += self._theme.scale
-                self._painter.setPen(QPen(QColor(self._theme.window), width + 5 * self._theme.scale))
-                self._painter.drawPath(path)
-            self._painter.setPen(edge_pen(edge.kind, width, colour))
-            self._painter.drawPath(path)
+                pen = QPen(QColor(self._theme.window), width + 5 * self._theme.scale)
+                self._painter.strokePath(_path(self._content.curves[edge]), pen)
+            self._painter.fillPath(line, colour)
 
     def _width(self, fraction: float, lit: bool) -> float:
         """1 to 7 px where there is room, thinner where nodes are small."""

@@ -69,7 +69,7 @@ class DiagramScene:
         content.radii = {node: self.layout.node_radius(mark.role in ROLE_WORDS, mark.score) for node, mark in roles}
         content.fractions = dict(self.seen.fractions)
         content.curves = {edge: self.layout.curve(edge, content.radii) for edge in content.fractions}
-        content.paths.clear()
+        content.outlines.clear()
         self._boxes = {edge: _box(curve) for edge, curve in content.curves.items()}
         self._finder = EdgeFinder(content.curves.items())
         self.stale()
@@ -172,9 +172,10 @@ class DiagramScene:
         drawing.ground()
         edges = [edge for edge in self.seen.fractions if self._boxes[edge].intersects(near)]
         drawing.edges(edges)
-        drawing.nodes(node for node in self.content.radii if near.contains(self.layout.points[node]))
-        drawing.nodes(end for end in ENDS if end in self.layout.points)
-        drawing.sockets(edges)
+        nodes = {node for node in self.content.radii if near.contains(self.layout.points[node])}
+        ends = [end for end in ENDS if end in self.layout.points]
+        drawing.nodes([*nodes, *ends])
+        drawing.sockets([edge for edge in edges if edge.reader in nodes or edge.reader in ends])
         strongest = sorted(self.content.marks, key=lambda node: -self.content.mark(node).score)
         drawing.labels(strongest[:_MOST_LABELS], False, QRectF(QPointF(), self.layout.size))
         painter.end()

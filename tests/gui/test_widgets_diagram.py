@@ -83,6 +83,11 @@ def listen(view: DiagramView) -> list[tuple[HeadRef | None, Pair | None]]:
     return told
 
 
+def pixels(image: QImage) -> np.ndarray:
+    rgb = image.convertToFormat(QImage.Format.Format_RGB32)
+    return np.frombuffer(rgb.constBits(), np.uint8).reshape(rgb.height(), rgb.width(), 4).astype(int)
+
+
 def colours(image: QImage, place: QPointF, reach: int = 3) -> set[str]:
     steps = range(-reach, reach + 1)
     at = place.toPoint()
@@ -355,6 +360,18 @@ def test_that_control_and_wheel_zoom_about_the_pointer_and_dragging_pans_and_hom
     assert view.node_point("6.4") - before == QPointF(30, 20)
     qtbot.keyClick(view, Qt.Key.Key_Home)
     assert view.node_point("6.4") == home
+
+
+def test_that_a_pan_gives_the_picture_that_drawing_anew_gives(qtbot: QtBot, view: DiagramView) -> None:
+    view.set_composition(composition(12, 9))
+    view.set_filter(Filter(top=20))
+    wheel(view, view.rect().center(), 5, control=True)
+    view.grab()
+    for by in (QPoint(40, 25), QPoint(-70, 0), QPoint(0, -33), QPoint(2000, 2000)):
+        drag(view, view.rect().center(), by)
+        panned = view.grab().toImage()
+        view.set_theme(replace(DARK))  # everything is drawn anew
+        assert np.abs(pixels(view.grab().toImage()) - pixels(panned)).max() <= 1, "but for rounding"
 
 
 # ---------------------------------------------------------------- painting
