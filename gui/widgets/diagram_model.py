@@ -195,11 +195,13 @@ def hidden_words(seen: Shown, chosen: Filter, weak: str) -> str:
 
 @dataclass(frozen=True)
 class Telling:
-    """How a diagram speaks: of one edge, of how many are hidden, and of thick lines."""
+    """How a diagram speaks: of one edge, of how many are hidden, and of thick lines. `relative`: the strongest edge
+    between heads is as thick as can be, not one of strength 1."""
 
     edge: Callable[[Pair, PairFigures | None], str]
     counted: Callable[[Shown, Filter], str]
     thick: str
+    relative: bool = False
 
 
 FROM_WEIGHTS = Telling(edge_words, count_words, "thick: near its ceiling")

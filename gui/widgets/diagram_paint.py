@@ -34,6 +34,7 @@ class DiagramContent:
     marks: Mapping[str, HeadMark] = field(default_factory=dict)
     radii: Mapping[str, float] = field(default_factory=dict)
 
+    full: float = 1.0  # the fraction of the thickest edge between heads; of edges with an end it is 1
     outlines: dict[tuple[Pair, float], QPainterPath] = field(default_factory=dict)
 
     def outline(self, edge: Pair, width: float) -> QPainterPath | None:
@@ -43,6 +44,11 @@ class DiagramContent:
         if key not in self.outlines and edge in self.curves:
             self.outlines[key] = QPainterPathStroker(edge_pen(edge.kind, width)).createStroke(_path(self.curves[edge]))
         return self.outlines.get(key)
+
+    def thickness(self, edge: Pair) -> float:
+        """0 to 1."""
+        full = 1.0 if edge.writer in ENDS or edge.reader in ENDS else self.full
+        return min(max(self.fractions.get(edge, 0.0) / full, 0.0), 1.0)
 
     def mark(self, node: str) -> HeadMark:
         return self.marks.get(node, _PLAIN)
@@ -163,7 +169,7 @@ class DiagramPainter:
     def edges(self, edges: Iterable[Pair], lit: bool = False, chosen: Pair | None = None) -> None:
         """Lines only, in the order given; lit ones in full colour, the chosen one with a seam around it."""
         for edge in edges:
-            fraction = min(max(self._content.fractions.get(edge, 0.0), 0.0), 1.0)
+            fraction = self._content.thickness(edge)
             seam = self._theme.scale if edge == chosen else 0.0
             width, colour = self._width(fraction, lit) + seam, kind_colour(edge.kind, self._theme)
             line = self._content.outline(edge, width)

@@ -28,6 +28,7 @@ class DiagramScene:
     def __init__(self) -> None:
         self.composition: Composition | None = None
         self.seen = Shown()
+        self.relative = False  # edges are as thick as they are strong beside the strongest one between heads
         self.selected: HeadRef | None = None
         self.pinned: Pair | None = None
         self.node: str | None = None
@@ -68,11 +69,16 @@ class DiagramScene:
         roles = ((node, content.mark(node)) for node in self.layout.points if node not in ENDS)
         content.radii = {node: self.layout.node_radius(mark.role in ROLE_WORDS, mark.score) for node, mark in roles}
         content.fractions = dict(self.seen.fractions)
+        content.full = self._full()
         content.curves = {edge: self.layout.curve(edge, content.radii) for edge in content.fractions}
         content.outlines.clear()
         self._boxes = {edge: _box(curve) for edge, curve in content.curves.items()}
         self._finder = EdgeFinder(content.curves.items())
         self.stale()
+
+    def _full(self) -> float:
+        between = (value for edge, value in self.seen.fractions.items() if not {edge.writer, edge.reader} & {*ENDS})
+        return max(between, default=0.0) or 1.0 if self.relative else 1.0
 
     def stale(self) -> None:
         """The still layer is to be drawn anew."""

@@ -77,7 +77,7 @@ class DiagramView(QWidget):
         scene, old = self._scene, self._scene.shape
         if composition is scene.composition and telling == self._telling:
             return
-        scene.composition, self._telling = composition, telling
+        scene.composition, scene.relative, self._telling = composition, telling.relative, telling
         if scene.shape != old:
             self._zoom, self._origin = 1.0, QPointF()
             scene.forget()

@@ -46,7 +46,7 @@ def alone() -> Telling:
 def on_prompt(circuit: PromptCircuit, analysis: Analysis) -> Telling:
     """Edges that were traced on a prompt."""
     edge, counted = partial(_given_words, circuit, analysis), partial(_traced_words, _at(circuit, analysis))
-    return Telling(edge, counted, "thick: gives most")
+    return Telling(edge, counted, "thick: gives most", relative=True)
 
 
 def trouble_words(trouble: Failure | None) -> str:

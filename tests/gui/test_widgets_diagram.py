@@ -17,7 +17,7 @@ from engine.work.circuit_results import Composition, PairScores
 from engine.work.requests import Pair
 from gui.theme import DARK, LIGHT, load_fonts
 from gui.widgets.diagram_layout import DiagramLayout, EdgeFinder, Shape, sampled
-from gui.widgets.diagram_model import KINDS, MOST_EDGES, Filter, HeadMark, path_of, shown
+from gui.widgets.diagram_model import FROM_WEIGHTS, KINDS, MOST_EDGES, Filter, HeadMark, path_of, shown
 from gui.widgets.diagram_paint import Caption, Legend
 from gui.widgets.diagram_view import DiagramView
 from tests.gui.mouse import ask_for_tip, click, move, wheel
@@ -396,6 +396,21 @@ def test_that_the_three_kinds_differ_without_colour(qtbot: QtBot, theme: object)
     assert inked["k"] == 1.0
     assert 0.2 < inked["q"] < 0.9 and 0.2 < inked["v"] < 0.9
     assert not math.isclose(inked["q"], inked["v"], abs_tol=0.02)
+
+
+def test_that_edges_of_a_prompt_are_as_thick_as_they_are_strong_beside_the_strongest(view: DiagramView) -> None:
+    edge = Pair("0.3", "1.3", "k")
+    weak = composition(special={edge: 0.3})
+    view.set_filter(Filter(top=1, threshold=0.25))
+
+    def thickness() -> int:
+        image, middle = view.grab().toImage(), view.edge_point(edge).toPoint()
+        return sum(image.pixelColor(middle + QPoint(at, 0)).lightness() > 60 for at in range(-20, 21))
+
+    view.set_composition(weak)
+    thin = thickness()
+    view.set_composition(weak, replace(FROM_WEIGHTS, relative=True))
+    assert 0 < thin <= thickness() - 3
 
 
 def test_that_roles_are_written_beside_their_heads_and_a_removed_head_is_struck_through(view: DiagramView) -> None:
