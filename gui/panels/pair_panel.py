@@ -32,6 +32,7 @@ from gui.words.pair import (
 from gui.words.why import proof_sentence
 
 ROLES: dict[PairKind, Role] = {"q": "none", "k": "induction", "v": "duplicate"}
+FIGURES = ("score", "baseline", "z", "ceiling", "fraction", "rank")
 PATCHING = "Patching the path on this prompt …"
 
 
@@ -78,7 +79,9 @@ class PairPanel(Panel):
         rows: list[tuple[str, str, float | None, float | None, float | None]] = []
         for kind in KINDS if pair is not None and found is not None else ():
             figures = found.figures(Pair(pair.writer, pair.reader, kind)) if pair and found else None
-            rows.append(("fraction of the ceiling", kind, None if figures is None else figures.fraction, None, None))
+            for name in FIGURES:
+                value = None if figures is None else getattr(figures, name)
+                rows.append((f"composition, {name}", kind, None if value != value else value, None, None))
         for name, effects in (("path", proof.effects), ("control", proof.control)) if proof is not None else ():
             rows += [
                 (f"{name}, {one.direction}, {one.metric}", one.kind, one.value, one.clean, one.corrupt)

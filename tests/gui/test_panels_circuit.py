@@ -177,6 +177,8 @@ def test_that_the_pair_says_what_is_used_beside_what_is_possible(default: Studio
     assert "the other heads of layer 0" in panel.how.text()
     assert "Pattern product: from “keeper” to “keeper” (3)" in panel.virtual.text()
     assert panel.pattern.isVisibleTo(panel.page)
+    saved = {row[:2]: row[2] for row in panel.numbers().rows}
+    assert saved["composition, rank", "k"] == 1 and saved["path, noising, attention", "k"] == used["k"]
     click(qtbot, panel.table, panel.table.row_rect(2).center())
     assert default.state.selection.pair == Pair("0.3", "1.1", "v")
     qtbot.keyClick(panel.table, Qt.Key.Key_Up)
