@@ -29,6 +29,7 @@ from engine.model.config import HeadRef
 from engine.work.circuit_results import Composition, PairScores
 from engine.work.requests import Prompt
 from gui.app import make_application
+from gui.bench_diagram import ROWS as DIAGRAM_ROWS
 from gui.state import Findings
 from gui.studio import Studio
 from gui.theme import DARK
@@ -234,5 +235,6 @@ ROWS: dict[str, Callable[[], Row]] = {
     "diagram_hover_default": diagram_hover_default,
     "diagram_hover_smollm2": diagram_hover_smollm2,
     "smollm2_first_picture": smollm2_first_picture,
+    **DIAGRAM_ROWS,
     **ENGINE_ROWS,  # last: what the opponents import stays in memory
 }

@@ -25,12 +25,14 @@ HISTORY_LENGTH = 200
 
 @dataclass(frozen=True)
 class DiagramChoice:
-    """What the composition diagram and its matrix show: kinds, how many edges of each, from which strength up, the
-    ends of the stream, and whether edges come from weights or from this prompt. `matrix`: the kind in the matrix."""
+    """What the composition diagram and its matrix show: kinds, how many edges of each, from which share of the ceiling
+    (`threshold`, weights) or strength (`strength`, this prompt) up, the ends of the stream, and whether edges come from
+    weights or from this prompt. `matrix`: the kind in the matrix."""
 
     kinds: frozenset[PairKind] = frozenset(("q", "k", "v"))
     top: int = 12
     threshold: float = 0.5
+    strength: float = 0.02
     ends: bool = False
     source: EdgeSource = "weights"
     matrix: PairKind = "k"

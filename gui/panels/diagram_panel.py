@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, get_args
+from typing import get_args
 
 from PySide6.QtCore import QSignalBlocker, Slot
 from PySide6.QtWidgets import QToolButton, QWidget
@@ -12,18 +12,17 @@ from typing_extensions import override
 from engine.model.config import HeadRef
 from engine.work.circuit_results import Composition
 from engine.work.requests import Pair
-from gui.choice_menu import Choice, ChoiceMenu
 from gui.export import Table
 from gui.panel import Panel
 from gui.roles import telling_score
 from gui.state import DiagramChoice, ExplorerState, Findings, Hover, Selection, changed
 from gui.steps import removed_heads
 from gui.theme import Theme
-from gui.widgets.diagram_model import Filter, HeadMark, Kind, of_prompt
+from gui.widgets.diagram_menu import DiagramMenu
+from gui.widgets.diagram_model import FROM_WEIGHTS, Filter, HeadMark, Kind, Telling, bare, of_prompt
 from gui.widgets.diagram_view import DiagramView
-from gui.words.composition import ONE_LAYER, given_words, source_note, trouble_words
+from gui.words.composition import MEASURING, ONE_LAYER, TRACING, alone, on_prompt, source_note, trouble_words, waiting
 
-TOPS, THRESHOLDS = (1, 3, 6, 12, 25, 50, 100), (0.0, 0.25, 0.4, 0.5, 0.6, 0.7, 0.8)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 COLUMNS = ("from", "to", "kind", "score", "baseline", "z", "ceiling", "fraction", "rank")
 
@@ -37,14 +36,15 @@ class DiagramPanel(Panel):
         self.view = DiagramView()
         super().__init__("Composition", self.view, parent)
         self._state = state
+        self._composition: Composition | None = None
         self.kinds = {kind: self._switch(kind.upper(), f"Edges into {word}.") for kind, word in _WORDS.items()}
         self.ends = self._switch("Ends", "Also what heads read from tokens and positions, and write to the logits.")
         self.prompt = self._switch("This prompt", "What heads gave one another on this prompt, instead of weights.")
-        self.edges = ChoiceMenu("Edges", self)
-        self.edges.chosen.connect(self._choose_edges)
+        self.edges = DiagramMenu(self)
+        self.edges.topChosen.connect(self._choose_top)
+        self.edges.leastChosen.connect(self._choose_least)
         self._add_menu(self.edges)
-        self.view.headHovered.connect(self._point_head)
-        self.view.edgeHovered.connect(self._point_edge)
+        self.view.pointed.connect(self._point)
         self.view.headClicked.connect(state.toggle_head)
         self.view.edgeClicked.connect(self._pin)
         state.selected.connect(self._on_selected)
@@ -61,10 +61,10 @@ class DiagramPanel(Panel):
         self.add_control(button)
         return button
 
-    def _add_menu(self, menu: ChoiceMenu) -> None:
+    def _add_menu(self, menu: DiagramMenu) -> None:
         button = QToolButton(self)
         button.setText("Edges ▾")
-        button.setToolTip("How many edges of each kind, and from which share of their ceiling up.")
+        button.setToolTip("How many edges of each kind, and how weak they may be.")
         button.setMenu(menu)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.add_control(button)
@@ -73,11 +73,12 @@ class DiagramPanel(Panel):
     def apply_theme(self, theme: Theme) -> None:
         super().apply_theme(theme)
         self.view.set_theme(theme)
+        self.edges.set_theme(theme)
 
     @override
     def numbers(self) -> Table:
         """Every edge that is drawn; on this prompt `score` is the contribution and `fraction` the strength."""
-        shown = self._composition()
+        shown = self._composition
         rows = []
         for pair in reversed(list(self.view.seen.fractions)):
             figures = shown.figures(pair) if shown is not None else None
@@ -95,51 +96,53 @@ class DiagramPanel(Panel):
             diagram=replace(
                 old,
                 kinds=frozenset(kind for kind, button in self.kinds.items() if button.isChecked()),
-                ends=self.ends.isChecked(),
+                ends=self.ends.isChecked() if self.ends.isEnabled() else old.ends,
                 source="prompt" if self.prompt.isChecked() else "weights",
             )
         )
 
-    @Slot(str)
-    def _choose_edges(self, key: str) -> None:
-        """`top 12` or `threshold 0.4`."""
-        name, _, value = key.partition(" ")
-        chosen: dict[str, Any] = {name: int(value) if name == "top" else float(value)}
-        self._state.select(diagram=replace(self._state.selection.diagram, **chosen))
+    @Slot(int)
+    def _choose_top(self, number: int) -> None:
+        self._state.select(diagram=replace(self._state.selection.diagram, top=number))
+
+    @Slot(float)
+    def _choose_least(self, least: float) -> None:
+        old = self._state.selection.diagram
+        chosen = replace(old, threshold=least) if old.source == "weights" else replace(old, strength=least)
+        self._state.select(diagram=chosen)
 
     def _show_choice(self) -> None:
-        chosen = self._state.selection.diagram
+        chosen, one_layer = self._state.selection.diagram, self._one_layer()
+        self.ends.setEnabled(not one_layer)
         states = {
             **{self.kinds[kind]: kind in chosen.kinds for kind in self.kinds},
-            self.ends: chosen.ends,
+            self.ends: chosen.ends or one_layer,
             self.prompt: chosen.source == "prompt",
         }
         for button, on in states.items():
             blocked = QSignalBlocker(button)
             button.setChecked(on)
             blocked.unblock()
-        tops = [Choice(f"top {n}", f"The {n} strongest of each kind", current=n == chosen.top) for n in TOPS]
-        least = [
-            Choice(f"threshold {x}", f"From {x:.2f} of the ceiling up", current=x == chosen.threshold)
-            for x in THRESHOLDS
-        ]
-        self.edges.set_choices([*tops, *least])
-        self.view.set_filter(_filter(chosen))
+        weights = chosen.source == "weights"
+        least = chosen.threshold if weights else chosen.strength
+        self.edges.show_choice(chosen.top, least, f"From {{:.2f}} {'of the ceiling' if weights else 'in strength'} up")
+        self.view.set_filter(_filter(chosen, least, one_layer))
+
+    def _one_layer(self) -> bool:
+        analysis = self._state.findings.analysis
+        return analysis is not None and analysis.model.layers == 1
 
     # ------------------------------------------------------------ pointer
-    @Slot(object)
-    def _point_head(self, head: HeadRef | None) -> None:
-        self._state.point(Hover(head=head))
+    @Slot(object, object)
+    def _point(self, head: HeadRef | None, pair: Pair | None) -> None:
+        self._state.point(Hover(head=head, pair=pair))
 
     @Slot(object)
-    def _point_edge(self, pair: Pair | None) -> None:
-        self._state.point(Hover(pair=pair))
-
-    @Slot(str, str, str)
-    def _pin(self, writer: str, reader: str, kind: str) -> None:
-        pair = next((pair for pair in self.view.seen.fractions if pair == (writer, reader, kind)), None)
-        if pair is not None:
-            self._state.toggle_pair(pair)
+    def _pin(self, pair: Pair) -> None:
+        """The matrix shows the kind of what is pinned."""
+        self._state.toggle_pair(pair)
+        if self._state.selection.pair == pair and pair.kind in KINDS:
+            self._state.select(diagram=replace(self._state.selection.diagram, matrix=pair.kind))
 
     # ------------------------------------------------------------ what is shown
     @Slot(object, object)
@@ -154,6 +157,8 @@ class DiagramPanel(Panel):
 
     @Slot(object, object)
     def _on_found(self, new: Findings, old: Findings) -> None:
+        if changed(new, old, "analysis"):
+            self._show_choice()
         if changed(new, old, "composition", "circuit", "analysis", "troubles"):
             self._show()
         if changed(new, old, "scores", "analysis"):
@@ -161,34 +166,38 @@ class DiagramPanel(Panel):
 
     @Slot(object, object)
     def _on_hovered(self, new: Hover, old: Hover) -> None:
-        if new.pair is not None:
-            self.view.set_hovered_edge(new.pair)
-        else:
-            self.view.set_hovered_head(new.head)
-
-    def _composition(self) -> Composition | None:
-        found = self._state.findings
-        if self._state.selection.diagram.source == "weights":
-            weights: Composition | None = found.of_model("composition")
-            return weights
-        circuit = found.of_run("circuit")
-        return None if circuit is None else of_prompt(circuit)
+        self.view.set_hovered(new.head, new.pair)
 
     def _show(self) -> None:
         found, wanted = self._state.findings, self._state.selection.diagram.source == "prompt"
-        circuit = found.of_run("circuit") if wanted else None
-        self.view.set_composition(self._composition(), self._given if circuit is not None else None)
+        self._composition, telling = self._from_prompt() if wanted else self._from_weights()
+        self.view.set_composition(self._composition, telling)
         self._mark()
+        self.view.set_selected(self._state.selection.head)
         self.view.set_pinned(self._state.selection.pair)
-        note, tip = source_note(circuit, found.analysis, wanted)
-        trouble = found.troubles.get("circuit" if wanted else "composition")
-        if found.model is not None and found.model.layers == 1:
-            note = ONE_LAYER
-        self.set_note(trouble_words(trouble) or note, tip)
+        note, tip = source_note(found.of_run("circuit"), found.analysis, wanted)
+        self.set_note(ONE_LAYER if self._one_layer() else note, tip)
 
-    def _given(self, pair: Pair) -> str:
+    def _from_weights(self) -> tuple[Composition | None, Telling]:
+        found: Composition | None = self._state.findings.of_model("composition")
+        if found is None:
+            return self._bare(), waiting(trouble_words(self._state.findings.troubles.get("composition")) or MEASURING)
+        return found, alone() if self._one_layer() else FROM_WEIGHTS
+
+    def _from_prompt(self) -> tuple[Composition | None, Telling]:
         circuit, analysis = self._state.findings.of_run("circuit"), self._state.findings.analysis
-        return "" if circuit is None or analysis is None else given_words(pair, circuit, analysis)
+        trouble = trouble_words(self._state.findings.troubles.get("circuit"))
+        if circuit is None or analysis is None or trouble:
+            return self._bare(), waiting(trouble or TRACING)
+        return of_prompt(circuit), on_prompt(circuit, analysis)
+
+    def _bare(self) -> Composition | None:
+        """Nodes without edges, at the places that they will keep."""
+        analysis = self._state.findings.analysis
+        if analysis is None:
+            return None
+        model = analysis.model
+        return bare(model.layers, model.heads, model.config.positions in ("absolute", "shortformer"))
 
     def _mark(self) -> None:
         scores, removed = self._state.findings.fitting_scores, removed_heads(self._state.selection.steps)
@@ -205,5 +214,6 @@ class DiagramPanel(Panel):
 _WORDS: dict[Kind, str] = {"q": "queries (dashed)", "k": "keys (solid)", "v": "values (dotted)"}
 
 
-def _filter(chosen: DiagramChoice) -> Filter:
-    return Filter(chosen.top, chosen.threshold, frozenset(kind for kind in KINDS if kind in chosen.kinds), chosen.ends)
+def _filter(chosen: DiagramChoice, least: float, one_layer: bool) -> Filter:
+    kinds = frozenset(kind for kind in KINDS if kind in chosen.kinds)
+    return Filter(chosen.top, least, kinds, chosen.ends or one_layer)

@@ -17,7 +17,7 @@ from gui.state import ExplorerState, Findings, Hover, Selection, changed
 from gui.theme import Theme
 from gui.widgets.diagram_model import Kind
 from gui.widgets.matrix_view import MatrixView
-from gui.words.composition import WEIGHTS_TIP
+from gui.words.composition import MEASURING, WEIGHTS_TIP, trouble_words
 
 WORDS: dict[Kind, str] = {"q": "into queries", "k": "into keys", "v": "into values"}
 
@@ -33,7 +33,7 @@ class MatrixPanel(Panel):
         self._state = state
         self.kinds = {kind: self._switch(kind) for kind in WORDS}
         self.view.pairHovered.connect(self._point)
-        self.view.pairClicked.connect(self._pin)
+        self.view.pairClicked.connect(state.toggle_pair)
         state.selected.connect(self._on_selected)
         state.found.connect(self._on_found)
         state.hovered.connect(self._on_hovered)
@@ -73,12 +73,8 @@ class MatrixPanel(Panel):
         self._state.select(diagram=replace(self._state.selection.diagram, matrix=kind))
 
     @Slot(object)
-    def _point(self, names: tuple[str, str] | None) -> None:
-        self._state.point(Hover() if names is None else Hover(pair=Pair(*names, self._kind())))
-
-    @Slot(str, str, str)
-    def _pin(self, writer: str, reader: str, kind: str) -> None:
-        self._state.toggle_pair(Pair(writer, reader, self._kind()))
+    def _point(self, pair: Pair | None) -> None:
+        self._state.point(Hover(pair=pair))
 
     @Slot(object, object)
     def _on_selected(self, new: Selection, old: Selection) -> None:
@@ -88,13 +84,12 @@ class MatrixPanel(Panel):
 
     @Slot(object, object)
     def _on_found(self, new: Findings, old: Findings) -> None:
-        if changed(new, old, "composition", "analysis"):
+        if changed(new, old, "composition", "analysis", "troubles"):
             self._show()
 
     @Slot(object, object)
     def _on_hovered(self, new: Hover, old: Hover) -> None:
-        fits = new.pair is not None and new.pair.kind == self._kind()
-        self.view.set_hovered_pair((new.pair.writer, new.pair.reader) if new.pair is not None and fits else None)
+        self.view.set_hovered_pair(new.pair)
 
     def _kind(self) -> Kind:
         wanted = self._state.selection.diagram.matrix
@@ -110,6 +105,7 @@ class MatrixPanel(Panel):
             blocked = QSignalBlocker(button)
             button.setChecked(other == kind)
             blocked.unblock()
-        self.view.set_composition(self._composition(), kind)
+        trouble = trouble_words(self._state.findings.troubles.get("composition"))
+        self.view.set_composition(self._composition(), kind, trouble or MEASURING)
         self.view.set_pinned(self._state.selection.pair)
         self.set_note(WORDS[kind], WEIGHTS_TIP)

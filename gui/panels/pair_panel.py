@@ -9,21 +9,31 @@ from typing_extensions import override
 from engine.work.circuit_results import Composition, PathProof, VirtualHead
 from engine.work.requests import Pair, PairKind
 from gui.export import Table
-from gui.numbers import percent
 from gui.panel import Panel
 from gui.state import ExplorerState, Findings, Selection, changed
 from gui.theme import Role, Theme
 from gui.widgets.bar_list import BarRow
 from gui.widgets.page import Page
-from gui.widgets.token_text import spoken, visible
-from gui.wording import NOT_MEASURED, number
+from gui.widgets.pair_table import PairTable
+from gui.widgets.pattern_view import PatternView
 from gui.words.composition import trouble_words
-from gui.words.pair import HOW_TO_PIN, READS, figures_words, strongest
-from gui.words.why import is_noised_attention, proof_sentence
+from gui.words.pair import (
+    END_TROUBLE,
+    HOW_TO_PIN,
+    KINDS,
+    NO_PAIRS,
+    READS,
+    figures_words,
+    how_words,
+    pair_rows,
+    strongest,
+    virtual_words,
+)
+from gui.words.why import proof_sentence
 
-KINDS: tuple[PairKind, ...] = ("q", "k", "v")
-ROLES: dict[str, Role] = {"q": "none", "k": "induction", "v": "duplicate"}
-PROOF_TIP = "Exact path patching: 1 means that the attention goes all the way to what it is on the corrupt prompt."
+ROLES: dict[PairKind, Role] = {"q": "none", "k": "induction", "v": "duplicate"}
+FIGURES = ("score", "baseline", "z", "ceiling", "fraction", "rank")
+PATCHING = "Patching the path on this prompt …"
 
 
 class PairPanel(Panel):
@@ -35,17 +45,19 @@ class PairPanel(Panel):
         self.page = Page("Pair of heads")
         super().__init__("Pair", self.page, parent)
         self._state = state
-        self._suggested: Pair | None = None
+        self._suggested: list[Pair] = []
         self.sentence = self.page.sentence(strong=True)
-        self.suggestion = self.page.bars("Suggested pair")
-        self.used = self.page.heading("Used here? Share of its attention that goes with the path")
-        self.proof, self.how = self.page.bars("Path patching"), self.page.sentence()
-        self.possible = self.page.heading("Possible: share of the ceiling, from weights")
-        self.bars = self.page.bars("Composition of the pair")
-        self.figures = self.page.sentence()
-        self.one = self.page.heading("As one head")
+        self.suggestion = self.page.bars("Suggested pairs")
+        self.table = PairTable()
+        self.page.add(self.table)
+        self.how = self.page.sentence()
+        self.one = self.page.heading("The two as one head")
         self.virtual = self.page.sentence()
+        self.pattern = PatternView()
+        self.pattern.setAccessibleName("Pattern product of the two heads")
+        self.page.add(self.pattern)
         self.suggestion.rowClicked.connect(self._pin_suggestion)
+        self.table.kindClicked.connect(self._pin_kind)
         state.selected.connect(self._on_selected)
         state.found.connect(self._on_found)
         self._show()
@@ -54,6 +66,9 @@ class PairPanel(Panel):
     def apply_theme(self, theme: Theme) -> None:
         super().apply_theme(theme)
         self.page.set_theme(theme)
+        self.table.set_theme(theme)
+        self.pattern.set_theme(theme)
+        self.pattern.setFixedHeight(theme.px(260))
 
     @override
     def numbers(self) -> Table:
@@ -64,7 +79,9 @@ class PairPanel(Panel):
         rows: list[tuple[str, str, float | None, float | None, float | None]] = []
         for kind in KINDS if pair is not None and found is not None else ():
             figures = found.figures(Pair(pair.writer, pair.reader, kind)) if pair and found else None
-            rows.append(("fraction of the ceiling", kind, None if figures is None else figures.fraction, None, None))
+            for name in FIGURES:
+                value = None if figures is None else getattr(figures, name)
+                rows.append((f"composition, {name}", kind, None if value != value else value, None, None))
         for name, effects in (("path", proof.effects), ("control", proof.control)) if proof is not None else ():
             rows += [
                 (f"{name}, {one.direction}, {one.metric}", one.kind, one.value, one.clean, one.corrupt)
@@ -74,12 +91,18 @@ class PairPanel(Panel):
 
     @Slot(int)
     def _pin_suggestion(self, index: int) -> None:
-        if self._suggested is not None:
-            self._state.toggle_pair(self._suggested)
+        self._state.toggle_pair(self._suggested[index])
+
+    @Slot(str)
+    def _pin_kind(self, kind: str) -> None:
+        pair = self._state.selection.pair
+        chosen = next(one for one in KINDS if one == kind)
+        if pair is not None:
+            self._state.select(pair=Pair(pair.writer, pair.reader, chosen))
 
     @Slot(object, object)
     def _on_selected(self, new: Selection, old: Selection) -> None:
-        if changed(new, old, "pair"):
+        if changed(new, old, "pair", "token"):
             self._show()
 
     @Slot(object, object)
@@ -97,80 +120,57 @@ class PairPanel(Panel):
         pair = self._state.selection.pair
         composition: Composition | None = self._state.findings.of_model("composition")
         self.set_title("Pair" if pair is None else f"{pair.writer} → {pair.reader}, {READS[pair.kind]}")
-        for part in (self.used, self.proof, self.how, self.possible, self.bars, self.figures, self.one, self.virtual):
-            part.setVisible(pair is not None)
-        self.suggestion.setVisible(pair is None and composition is not None)
+        between_heads = pair is not None and len(pair.heads) == 2
+        for part in (self.table, self.one, self.virtual, self.pattern):
+            part.setVisible(between_heads)
+        self.how.setVisible(pair is not None)
+        self._suggest(composition if pair is None else None)
         if pair is None:
-            self.sentence.setText(HOW_TO_PIN)
-            self._suggest(composition)
-            return
-        self._show_composition(pair, composition)
-        self._show_proof(pair)
-        self._show_virtual(pair)
+            analysis = self._state.findings.analysis
+            self.sentence.setText(NO_PAIRS if analysis is not None and analysis.model.layers == 1 else HOW_TO_PIN)
+        elif not between_heads:
+            self.sentence.setText(END_TROUBLE)
+            self.how.setText(figures_words(None if composition is None else composition.figures(pair)))
+        else:
+            proof = self._show_proof()
+            self.table.set_rows(pair_rows(pair, composition, proof), pair.kind)
+            self._show_virtual(pair)
 
     def _suggest(self, composition: Composition | None) -> None:
-        self._suggested = None if composition is None else strongest(composition)
-        if composition is None or self._suggested is None:
-            self.suggestion.hide()
-            return
-        figures, pair = composition.figures(self._suggested), self._suggested
-        value = 0.0 if figures is None else figures.fraction
-        name, tip = f"{pair.writer} → {pair.reader} K", "Click to pin it."
-        row = BarRow(name, value, f"{value:.2f}", None, "induction", True, tip)
-        self.suggestion.set_rows([row], full=1.0)
+        """Pairs to pin, while none is."""
+        found = [] if composition is None else strongest(composition)
+        self._suggested = [pair for pair, _ in found]
+        self.suggestion.setVisible(bool(found))
+        rows = []
+        for pair, figures in found:
+            name, tip = f"{pair.writer} → {pair.reader} {pair.kind.upper()}", f"Strongest by {READS[pair.kind]}. Click."
+            role = ROLES[pair.kind]
+            text = f"{figures.fraction:.2f}"
+            rows.append(BarRow(name, figures.fraction, text, None, role, role != "none", tip))
+        self.suggestion.set_rows(rows, full=1.0)
 
-    def _show_composition(self, pair: Pair, composition: Composition | None) -> None:
-        found = {
-            kind: None if composition is None else composition.figures(Pair(pair.writer, pair.reader, kind))
-            for kind in KINDS
-        }
-        self.bars.set_rows(
-            [
-                BarRow(kind.upper(), one.fraction, f"{one.fraction:.2f}", None, ROLES[kind], kind == pair.kind)
-                for kind, one in found.items()
-                if one is not None
-            ],
-            full=1.0,
-        )
-        self.figures.setText("\n".join(figures_words(kind, one) for kind, one in found.items()))
-
-    def _show_proof(self, pair: Pair) -> None:
+    def _show_proof(self) -> PathProof | None:
+        """The sentence, and how it was measured; returns what the table may show of it."""
         proof, analysis = self._proof(), self._state.findings.analysis
         trouble = trouble_words(self._state.findings.troubles.get("proof"))
-        if len(pair.heads) < 2:
-            trouble = "The ends of the stream are no heads: path patching is for pairs of heads."
         known = proof is not None and analysis is not None and not trouble
-        self.proof.setVisible(known)
         self.how.setVisible(known)
         if proof is None or analysis is None or trouble:
-            self.sentence.setText(trouble or "Patching the path on this prompt …")
-            return
+            self.sentence.setText(trouble or PATCHING)
+            return None
         self.sentence.setText(proof_sentence(proof, analysis))
-        control = {one.kind: one.value for one in proof.control if is_noised_attention(one)}
-        rows = [one for one in proof.effects if is_noised_attention(one)]
-        self.proof.set_rows([_path_row(one.kind, one.value, control.get(one.kind)) for one in rows], full=1.0)
-        others = f" Thin bars: the other heads of layer {proof.writer.layer} instead." if proof.control else ""
-        self.how.setText(f"Corrupt: {proof.how}.{others}")
-        self.how.setToolTip(PROOF_TIP)
+        self.how.setText(how_words(proof))
+        return proof
 
     def _show_virtual(self, pair: Pair) -> None:
         found: VirtualHead | None = self._state.findings.of_run("virtual")
         fits = found is not None and (str(found.writer), str(found.reader)) == pair[:2]
         analysis, place = self._state.findings.analysis, self._state.held_focus.destination
+        self.pattern.setVisible(fits)
         if found is None or not fits or analysis is None or place is None:
-            self.virtual.setText(trouble_words(self._state.findings.troubles.get("virtual")) or NOT_MEASURED)
+            trouble = trouble_words(self._state.findings.troubles.get("virtual"))
+            self.virtual.setText(trouble or "Multiplying the two heads …")
             return
-        source = int(found.pattern[place].argmax())
-        moves = ", ".join(visible(one.text) for one in found.ov.moves[source].promotes[:3])
-        here, there = (spoken(analysis.tokens[at].text) for at in (place, source))
-        weight = number(float(found.pattern[place, source]))
-        copying = NOT_MEASURED if found.ov.copying is None else number(found.ov.copying, signed=True)
-        self.virtual.setText(
-            f"In turn they attend from {here} to {there} ({source}) with {weight} and would promote {moves} "
-            f"(copying by eigenvalues {copying})."
-        )
-
-
-def _path_row(kind: str, value: float | None, control: float | None) -> BarRow:
-    text = NOT_MEASURED if value is None else percent(max(value, 0.0)) if value >= 0 else f"−{percent(-value)}"
-    return BarRow(READS[kind], value or 0.0, text, control, ROLES[kind], kind != "q", PROOF_TIP)
+        self.virtual.setText(virtual_words(found, analysis, place))
+        self.pattern.set_values(found.pattern, "attention", analysis.tokens)
+        self.pattern.set_marks(place, int(found.pattern[place].argmax()))

@@ -24,11 +24,14 @@ Curve = NDArray[np.float64]  # (n, 4, 2): cubic Bezier pieces, each with two end
 
 _WIDEST, _HIGHEST, _LARGEST = 190.0, 170.0, 26.0  # px at 100 %: between heads, between layers, radius of a node
 _GUTTER, _MARGIN = 62.0, 12.0  # px: left of the first head for names of layers, and around everything
+_ASIDE, _BESIDE = 34.0, 8  # px right of the last head for its role in words, where there are no more heads than that
 _LOWEST = 5.0  # px: between layers; below that the diagram scrolls
 _END_ROOM, _FEW = (24.0, 38.0), 6  # px from an end to the next node, for few layers and for more (numbers of heads)
 _PILLS = {EMBED: 128.0, POSITIONS: 84.0, UNEMBED: 168.0}  # px: widths of the ends
 _PILL_HEIGHT = 24.0
 _QUIET = 0.68  # the radius of a head without a role, as a share of the largest
+_FLAT = 26.0  # px: between layers; below that an edge crosses over once
+_LEAN = 0.8  # how far an edge that must go far aside leans over at its ends, so that flat edges do not merge
 _LANE = {"q": -1.0, "k": 0.0, "v": 1.0}  # side by side in a gap, and left to right below a reader
 _PORT = {kind: (math.sin(math.radians(50) * side), math.cos(math.radians(50) * side)) for kind, side in _LANE.items()}
 
@@ -59,6 +62,7 @@ class DiagramLayout:
     across: float  # from head to head
     up: float  # from layer to layer
     end: float  # from the ends to their nearest layer
+    aside: float  # right of the last head, for words
     radius: float  # of the largest node
     scale: float  # of the interface
 
@@ -68,21 +72,22 @@ class DiagramLayout:
         scale = theme.scale
         gutter, margin, pill = (length * scale for length in (_GUTTER, _MARGIN, _PILL_HEIGHT))
         steps = max(shape.layers - 1, 0)
-        width, height = room.width() - gutter - margin, room.height() - 2 * margin - pill
+        aside = _ASIDE * scale if shape.heads <= _BESIDE else 0.0
+        width, height = room.width() - gutter - margin - aside, room.height() - 2 * margin - pill
         across = zoom * max(4.0, min(width / max(shape.heads, 1), _WIDEST * scale))
-        up = height / (steps + 1.7)
+        up = height / (steps + 1.2)
         room_at_end = _END_ROOM[shape.layers > _FEW] * scale
-        if up < room_at_end / 0.55:
+        if up < room_at_end / 0.3:
             up = max((height - 2 * room_at_end) / (steps + 0.6), _LOWEST * scale)
         up = zoom * min(up, _HIGHEST * scale)
-        end = max(0.85 * up, 0.3 * up + room_at_end)
-        drawn_width = gutter + shape.heads * across + margin
+        end = max(0.6 * up, 0.3 * up + room_at_end)
+        drawn_width = gutter + shape.heads * across + aside + margin
         drawn_height = 2 * end + steps * up + pill + 2 * margin
         size = QSizeF(max(room.width(), drawn_width), max(room.height(), drawn_height))
-        left = max(gutter, (size.width() - shape.heads * across) / 2) + across / 2
+        left = max(gutter, (size.width() - aside - shape.heads * across) / 2) + across / 2
         bottom = (size.height() + drawn_height - pill) / 2 - margin
-        radius = min(0.24 * across, 0.32 * up, _LARGEST * scale)
-        return cls(shape, size, left, bottom, across, up, end, radius, scale)
+        radius = min(0.215 * across, 0.32 * up, _LARGEST * scale)
+        return cls(shape, size, left, bottom, across, up, end, aside, radius, scale)
 
     # ------------------------------------------------------------ nodes
     @cached_property
@@ -133,11 +138,9 @@ class DiagramLayout:
     def band(self, layer: int) -> QRectF:
         """The strip behind one layer's heads."""
         height = min(0.62 * self.up, 2.0 * self.radius + 28 * self.scale)
-        y, half = (
-            self.row_y(layer + 1),
-            max(self.across, 230 * self.scale) / 2 if self.shape.heads == 1 else self.across / 2,
-        )
-        return QRectF(self.left - half, y - height / 2, (self.shape.heads - 1) * self.across + 2 * half, height)
+        half = max(self.across, 230 * self.scale) / 2 if self.shape.heads == 1 else self.across / 2
+        width = (self.shape.heads - 1) * self.across + 2 * half + self.aside
+        return QRectF(self.left - half, self.row_y(layer + 1) - height / 2, width, height)
 
     def node_at(self, point: QPointF, radii: Mapping[str, float]) -> str | None:
         """The node under a place, with a few px of grace around small ones."""
@@ -183,10 +186,10 @@ class DiagramLayout:
         first, last = self.row(edge.writer), self.row(edge.reader)
         target = port if edge.reader == UNEMBED else self.points[edge.reader]
         lane = _LANE.get(edge.kind, 0.0) * min(0.11 * self.across, 5 * self.scale)
-        knots, aside = [(start.x(), start.y())], min(self.radius, 0.36 * self.up)
-        for row in range(first + 1, last):  # upright past the nodes of a layer, across between layers
-            x = self._passing(start.x(), target.x(), (row - first) / (last - first), lane)
-            knots += [(x, self.row_y(row) + aside), (x, self.row_y(row) - aside)]
+        knots, reach = [(start.x(), start.y())], min(self.radius, 0.36 * self.up)
+        for row, along in self._rows(first, last, start.x()):  # upright past the nodes of a layer
+            x = self._passing(start.x(), target.x(), along, lane)
+            knots += [(x, self.row_y(row) + reach), (x, self.row_y(row) - reach)]
         knots.append((port.x(), port.y() + 0.8 * self.socket))
         return _smooth(np.array(knots))
 
@@ -197,6 +200,20 @@ class DiagramLayout:
         reach = self.pill(writer).width() / 2 - 12 * self.scale
         aside = min(max((towards.x() - place.x()) * 0.4, -reach), reach)
         return QPointF(place.x() + aside, self.pill(writer).top())
+
+    def _rows(self, first: int, last: int, start: float) -> list[tuple[int, float]]:
+        """The rows that an edge passes, and which share of its way aside it is there.
+
+        Where layers stand close it crosses over once, edges of different heads in different gaps; of the rows before
+        and after only the outermost matter.
+        """
+        if self.up >= _FLAT * self.scale or last - first < 2:
+            return [(row, (row - first) / (last - first)) for row in range(first + 1, last)]
+        column = (start - self.left) / self.across  # heads are whole numbers
+        share = 0.2 + 0.6 * column / max(self.shape.heads - 1, 1)
+        turn = first + round(share * (last - first))  # the last row before it crosses over
+        rows = sorted({first + 1, turn, turn + 1, last - 1} & set(range(first + 1, last)))
+        return [(row, float(row > turn)) for row in rows]
 
     def _passing(self, start: float, end: float, along: float, lane: float) -> float:
         """Where to pass a layer on the way: nearly straight, but around nodes.
@@ -219,7 +236,8 @@ class DiagramLayout:
 
 
 def _smooth(knots: NDArray[np.float64]) -> Curve:
-    """A curve through knots (n + 1, 2) that rises all the way, upright at both ends, without overshoot.
+    """A curve through knots (n + 1, 2) that rises all the way without overshoot, upright at both ends unless it must
+    go farther aside than up.
 
     Sideways slopes are harmonic means (Fritsch and Butland 1984).
     """
@@ -230,6 +248,8 @@ def _smooth(knots: NDArray[np.float64]) -> Curve:
     same = before * after > 0
     total = np.where(same, before + after, 1.0)
     tangents[1:-1] = np.where(same, 2 * before * after / total, 0.0)
+    ends = slopes[[0, -1]]
+    tangents[[0, -1]] = _LEAN * np.sign(ends) * np.maximum(np.abs(ends) - 1.0, 0.0)
     reach = np.full(len(knots), 1 / 3)
     reach[[0, -1]] = 0.5
     rise = steps[:, 1]

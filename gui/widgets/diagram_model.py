@@ -7,7 +7,7 @@ Pure functions of plain values; knows nothing of drawing. Nodes are named as in 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -114,6 +114,12 @@ def of_prompt(circuit: PromptCircuit) -> Composition:
     return Composition(circuit.writers, circuit.readers, kinds, _drawn(circuit.direct, direct / most, heads))
 
 
+def bare(layers: int, heads: int, positions: bool) -> Composition:
+    """The heads of a model before anything is known of their pairs, so that they stand where they will stay."""
+    names = tuple(str(HeadRef(layer, head)) for layer in range(layers) for head in range(heads))
+    return Composition((EMBED, *((POSITIONS,) if positions else ()), *names), names, {})
+
+
 def _drawn(value: Floats, strength: Floats, heads: NDArray[np.bool_]) -> PairScores:
     """(W, R) or (W,); ranks of heads and of ends apart; what has no random baseline has none."""
     rank = np.full(strength.shape, np.nan)
@@ -168,15 +174,34 @@ def node_words(node: str, mark: HeadMark, edges: Iterable[Pair]) -> str:
 
 
 def count_words(seen: Shown, chosen: Filter) -> str:
-    """How many edges are drawn, how many are not, and why."""
+    """How many edges from weights are drawn, how many are not, and why."""
     if not seen.total:
         return "No pair of heads can compose here: it takes two layers."
+    return f"From weights: {hidden_words(seen, chosen, f'under {chosen.threshold:.2f} of their ceiling')}."
+
+
+def hidden_words(seen: Shown, chosen: Filter, weak: str) -> str:
+    """`weak` says what it means to be under the threshold."""
     if not seen.hidden:
-        return f"All {seen.total} edges shown."
+        return f"all {seen.total} edges shown"
     number = len(seen.fractions)
     each = "" if len(chosen.kinds) == 1 and not chosen.ends else " of each kind"
     why = f"not among the {chosen.top} strongest{each}"
     if chosen.threshold > 0:
-        why += f", or under {chosen.threshold:.2f} of their ceiling"
-    shown_words = f"{number or 'No'} edge{'' if number == 1 else 's'} shown"
-    return f"{shown_words}, {seen.hidden:,} of {seen.total:,} hidden: {why}."
+        why += f", or {weak}"
+    shown_words = f"{number or 'no'} edge{'' if number == 1 else 's'} shown"
+    return f"{shown_words}, {seen.hidden:,} of {seen.total:,} hidden: {why}"
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How a diagram speaks: of one edge, of how many are hidden, and of thick lines. `relative`: the strongest edge
+    between heads is as thick as can be, not one of strength 1."""
+
+    edge: Callable[[Pair, PairFigures | None], str]
+    counted: Callable[[Shown, Filter], str]
+    thick: str
+    relative: bool = False
+
+
+FROM_WEIGHTS = Telling(edge_words, count_words, "thick: near its ceiling")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPainterPathStroker, QPen, QPolygonF
 
 from engine.work.circuit_results import EMBED, ENDS, POSITIONS, UNEMBED
 from engine.work.requests import Pair, PairKind
@@ -19,7 +19,7 @@ from gui.widgets.diagram_layout import Curve, DiagramLayout
 from gui.widgets.diagram_model import KINDS, READS, ROLE_WORDS, SHORT_WORDS, HeadMark, Kind
 
 _PILL_WORDS = {EMBED: "token embedding", POSITIONS: "positions", UNEMBED: "unembedding: next token"}
-_DASHES = {"q": [3.2, 2.2], "v": [0.01, 2.1]}  # in pen widths
+_DASHES = {"q": [3.2, 2.2], "v": [1.0, 1.3]}  # in pen widths
 _LETTER_FROM = 6.5  # px: half the side of a mark that has room for its letter
 _CENTRE = Qt.AlignmentFlag.AlignCenter
 _PLAIN = HeadMark()
@@ -34,6 +34,22 @@ class DiagramContent:
     marks: Mapping[str, HeadMark] = field(default_factory=dict)
     radii: Mapping[str, float] = field(default_factory=dict)
 
+    full: float = 1.0  # the fraction of the thickest edge between heads; of edges with an end it is 1
+    outlines: dict[tuple[Pair, float], QPainterPath] = field(default_factory=dict)
+
+    def outline(self, edge: Pair, width: float) -> QPainterPath | None:
+        """A line with its dashes, to be filled. It is kept: Qt's own dashes also begin elsewhere in every part of a
+        picture that is drawn by itself."""
+        key = (edge, width)
+        if key not in self.outlines and edge in self.curves:
+            self.outlines[key] = QPainterPathStroker(edge_pen(edge.kind, width)).createStroke(_path(self.curves[edge]))
+        return self.outlines.get(key)
+
+    def thickness(self, edge: Pair) -> float:
+        """0 to 1."""
+        full = 1.0 if edge.writer in ENDS or edge.reader in ENDS else self.full
+        return min(max(self.fractions.get(edge, 0.0) / full, 0.0), 1.0)
+
     def mark(self, node: str) -> HeadMark:
         return self.marks.get(node, _PLAIN)
 
@@ -43,10 +59,10 @@ def kind_colour(kind: PairKind, theme: Theme) -> QColor:
     return QColor(names.get(kind, theme.subtle))
 
 
-def edge_pen(kind: PairKind, width: float, colour: QColor) -> QPen:
+def edge_pen(kind: PairKind, width: float, colour: QColor | None = None) -> QPen:
     """The line of a kind: dashed, solid or dotted."""
-    pen = QPen(colour, width)
-    pen.setCapStyle(Qt.PenCapStyle.RoundCap if kind == "v" else Qt.PenCapStyle.FlatCap)
+    pen = QPen(colour or QColor(), width)
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)  # round dots take twice as long
     if kind in _DASHES:
         pen.setDashPattern(_DASHES[kind])
     return pen
@@ -86,17 +102,23 @@ class DiagramPainter:
         self.names_inside = self._metrics.horizontalAdvance(longest) / 2 <= inside
 
     # ------------------------------------------------------------ what never moves
-    def ground(self, area: QRectF) -> None:
-        """Layers, their names, numbers of heads, and the way in and out."""
+    def _named_layers(self) -> range:
+        """As many as can be named below one another."""
+        least = 1.4 * self._metrics.height()
+        step = next(step for step in (1, 2, 5, 10, 20, 1000) if step * self._layout.up >= least)
+        return range(0, self._layout.shape.layers, step)
+
+    def ground(self) -> None:
+        """Layers, numbers of heads, and the way in and out."""
         layout, painter, theme = self._layout, self._painter, self._theme
         layers = layout.shape.layers
         if not layers:
             return
-        step = next(step for step in (1, 2, 5, 10, 20, 1000) if step * layout.up >= 1.4 * self._metrics.height())
+        named_layers = self._named_layers()
         painter.setFont(self._small)
         for layer in range(layers):
             band = layout.band(layer)
-            named = layer % step == 0
+            named = layer in named_layers
             if band.height() >= theme.px(20):
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(QColor(theme.base))
@@ -104,8 +126,6 @@ class DiagramPainter:
             elif named:
                 painter.setPen(QPen(QColor(theme.hairline), 1.0))
                 painter.drawLine(QPointF(band.left(), band.center().y()), QPointF(band.right(), band.center().y()))
-            if named:
-                self._layer_name(f"layer {layer}", band, area)
         if not self.names_inside:
             self._head_numbers()
         painter.setPen(QPen(QColor(theme.hairline), 1.5 * theme.scale))
@@ -113,6 +133,12 @@ class DiagramPainter:
         top, bottom = layout.band(layers - 1).top(), layout.band(0).bottom()
         for start, end in ((layout.pill(EMBED).top(), bottom), (top, layout.pill(UNEMBED).bottom())):
             painter.drawLine(QPointF(middle, start), QPointF(middle, end))
+
+    def layer_names(self, area: QRectF) -> None:
+        """Beside the layers that are in view."""
+        self._painter.setFont(self._small)
+        for layer in self._named_layers():
+            self._layer_name(f"layer {layer}", self._layout.band(layer), area)
 
     def _layer_name(self, name: str, band: QRectF, area: QRectF) -> None:
         """At the left of its layer; at the edge of the view while that is out of sight."""
@@ -143,26 +169,23 @@ class DiagramPainter:
     def edges(self, edges: Iterable[Pair], lit: bool = False, chosen: Pair | None = None) -> None:
         """Lines only, in the order given; lit ones in full colour, the chosen one with a seam around it."""
         for edge in edges:
-            curve = self._content.curves.get(edge)
-            if curve is None:
+            fraction = self._content.thickness(edge)
+            seam = self._theme.scale if edge == chosen else 0.0
+            width, colour = self._width(fraction, lit) + seam, kind_colour(edge.kind, self._theme)
+            line = self._content.outline(edge, width)
+            if line is None:
                 continue
-            fraction = min(max(self._content.fractions.get(edge, 0.0), 0.0), 1.0)
-            width, colour = self._width(fraction, lit), kind_colour(edge.kind, self._theme)
             colour.setAlphaF(1.0 if lit else 0.4 + 0.6 * fraction)
             if not lit and (self._content.mark(edge.writer).removed or self._content.mark(edge.reader).removed):
                 colour.setAlphaF(0.25)
-            path = _path(curve)
-            self._painter.setBrush(Qt.BrushStyle.NoBrush)
             if edge == chosen:
-                width += self._theme.scale
-                self._painter.setPen(QPen(QColor(self._theme.window), width + 5 * self._theme.scale))
-                self._painter.drawPath(path)
-            self._painter.setPen(edge_pen(edge.kind, width, colour))
-            self._painter.drawPath(path)
+                pen = QPen(QColor(self._theme.window), width + 5 * self._theme.scale)
+                self._painter.strokePath(_path(self._content.curves[edge]), pen)
+            self._painter.fillPath(line, colour)
 
     def _width(self, fraction: float, lit: bool) -> float:
         """1 to 7 px where there is room, thinner where nodes are small."""
-        theme, room = self._theme, min(max(self._layout.radius / self._theme.px(22), 0.3), 1.0)
+        theme, room = self._theme, min(max(self._layout.radius / self._theme.px(22), 0.5), 1.0)
         return max((1.0 + 6.0 * fraction * fraction) * room, 1.6 if lit else 0.9) * theme.scale
 
     def sockets(self, edges: Iterable[Pair], lit: bool = False) -> None:
@@ -271,16 +294,17 @@ class DiagramPainter:
         return [f"{long} {mark.score:.2f}", *notes] if self.names_inside else [*notes, node]
 
     def _sides(self, node: str, text: str) -> list[QRectF]:
-        """Boxes to the right, to the left, and where names stand outside also above and below."""
+        """Boxes to the right; where the words begin with the node's name also left, above and below: a role alone would
+        seem to be the neighbour's there."""
         place, width, height = (
             self._layout.points[node],
             self._metrics.horizontalAdvance(text) + 4,
             self._metrics.height(),
         )
         reach = self._content.radii.get(node, self._layout.radius) + self._theme.px(3)
-        sides = [(reach, -height / 2), (-reach - width, -height / 2)]
+        sides = [(reach, -height / 2)]
         if not self.names_inside:
-            sides += [(-width / 2, -reach - height), (-width / 2, reach)]
+            sides += [(-reach - width, -height / 2), (-width / 2, -reach - height), (-width / 2, reach)]
         return [QRectF(place.x() + x, place.y() + y, width, height) for x, y in sides]
 
     def _box(self, node: str) -> QRectF:
@@ -300,15 +324,15 @@ class DiagramPainter:
 
 def _path(curve: Curve) -> QPainterPath:
     path = QPainterPath(QPointF(*curve[0, 0]))
-    for piece in curve.tolist():
-        path.cubicTo(*(QPointF(*point) for point in piece[1:]))
+    for piece in curve[:, 1:].reshape(-1, 6).tolist():
+        path.cubicTo(*piece)
     return path
 
 
 class Legend:
     """What the lines mean, set in as many rows as the width asks for."""
 
-    def __init__(self, kinds: Iterable[Kind], width: float, theme: Theme) -> None:
+    def __init__(self, kinds: Iterable[Kind], thick: str, width: float, theme: Theme) -> None:
         self._theme = theme
         self._font = ui_font(theme.px(SMALLEST))
         metrics = QFontMetricsF(self._font)
@@ -316,7 +340,7 @@ class Legend:
         shown = [kind for kind in KINDS if kind in set(kinds)]
         words: list[tuple[Kind | None, str]] = [(None, "A line feeds")]
         words += [(kind, READS[kind]) for kind in shown]
-        words.append((None, "thick: near its ceiling"))
+        words.append((None, thick))
         self._items: list[tuple[Kind | None, str, float, int]] = []
         x, row = 0.0, 0
         for kind, text in words:

@@ -201,25 +201,19 @@ class MatrixPainter:
             return QRectF(self._frame.plot.left() - gap - width, cells.center().y() - line / 2, width, line)
         return QRectF(cells.center().x() - width / 2, self._frame.plot.top() - gap - line, width, line)
 
-    def scale_bar(self, corner: QPointF) -> float:
-        """The colours with their meaning; returns the width."""
-        theme, painter = self._theme, self._painter
-        line = theme.px(16)
-        words = ("0", "1 of the ceiling")
+    def scale_bar(self, corner: QPointF) -> None:
+        """The colours with their meaning, left of `corner`."""
+        theme, painter, line = self._theme, self._painter, self._theme.px(16)
         painter.setFont(self._small)
         painter.setPen(QColor(theme.subtle))
-        left = corner.x()
-        first = self._metrics.horizontalAdvance(words[0]) + theme.px(4)
-        painter.drawText(QRectF(left, corner.y(), first, line), Qt.AlignmentFlag.AlignVCenter, words[0])
-        bar = QRectF(left + first, corner.y() + theme.px(3), theme.px(96), line - theme.px(6))
+        digit = self._metrics.horizontalAdvance("0") + theme.px(4)
+        bar = QRectF(corner.x() - digit - theme.px(80), corner.y() + theme.px(3), theme.px(80), line - theme.px(6))
+        for text, left in (("0", bar.left() - digit), ("1", bar.right())):
+            painter.drawText(QRectF(left, corner.y(), digit, line), _CENTRE, text)
         ramp = (np.linspace(0.0, 1.0, 96) ** GAMMA * 255).round().astype(np.uint16)[None] + 1  # (1, 96)
         painter.drawImage(bar, cells_image(ramp.astype(np.uint16), theme.attention_lut()))
         painter.setPen(QPen(QColor(theme.hairline), 1.0))
         painter.drawRect(bar)
-        painter.setPen(QColor(theme.subtle))
-        rest = QRectF(bar.right() + theme.px(4), corner.y(), self._metrics.horizontalAdvance(words[1]) + 4, line)
-        painter.drawText(rest, Qt.AlignmentFlag.AlignVCenter, words[1])
-        return rest.right() - left
 
     def cross(self, cell: Cell) -> None:
         """Row and column of a cell, and the cell itself."""

@@ -34,9 +34,8 @@ from gui.widgets.diagram_paint import Caption
 from gui.widgets.focus import KEYBOARD_REASONS
 from gui.widgets.matrix_paint import Cell, MatrixFrame, MatrixPainter, indexed
 
-Names = tuple[str, str]  # of writer and reader
 _LONGEST = edge_words(Pair("29.24", "47.24", "q"), PairFigures(0.125, 0.125, -112.5, 0.125, 0.88, 99999, 999999))
-_NOTHING = "Composition is not measured yet."
+NOTHING = "Composition is not measured yet."
 _STEPS = {
     Qt.Key.Key_Left: (0, -1),
     Qt.Key.Key_Right: (0, 1),
@@ -47,16 +46,17 @@ _EMPTY: Floats = np.zeros((0, 0))
 
 
 class MatrixView(QWidget):
-    """`pairHovered` carries (writer, reader) or None, `pairClicked` writer, reader and kind."""
+    """`pairHovered` carries a Pair or None, `pairClicked` a Pair."""
 
     pairHovered = Signal(object)
-    pairClicked = Signal(str, str, str)
+    pairClicked = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
         self._composition: Composition | None = None
         self._kind: Kind = "k"
+        self._missing = NOTHING
         self._fraction = _EMPTY
         self._places = indexed(_EMPTY)
         self._cell: Cell | None = None
@@ -78,11 +78,12 @@ class MatrixView(QWidget):
         self._theme = theme
         self._arrange(keep_zoom=True)
 
-    def set_composition(self, composition: Composition | None, kind: Kind) -> None:
-        """The pairs of one kind; other heads than before are shown from afar."""
+    def set_composition(self, composition: Composition | None, kind: Kind, missing: str = NOTHING) -> None:
+        """The pairs of one kind; other heads than before are shown from afar. `missing` says why there are none."""
+        self._missing = missing
         old, self._composition, self._kind = self._composition, composition, kind
         table = None if composition is None else composition.kinds.get(kind)
-        self._fraction = _EMPTY if table is None else table.fraction
+        self._fraction = _EMPTY if table is None else _with_pairs(table.fraction)
         self._places = indexed(self._fraction)
         same = old is not None and composition is not None and _names(old) == _names(composition)
         if not same:
@@ -90,9 +91,10 @@ class MatrixView(QWidget):
         self._arrange(keep_zoom=same)
         self._describe()
 
-    def set_hovered_pair(self, pair: Names | None) -> None:
-        """Show a hover that began elsewhere; emits nothing."""
-        self._hover(None if pair is None else self._place(*pair))
+    def set_hovered_pair(self, pair: Pair | None) -> None:
+        """Show a hover that began elsewhere, while its kind is shown; emits nothing."""
+        shown = pair is not None and pair.kind == self._kind
+        self._hover(self._place(pair.writer, pair.reader) if pair is not None and shown else None)
 
     def set_pinned(self, edge: Pair | None) -> None:
         """Ring a pair, while its kind is shown."""
@@ -111,16 +113,22 @@ class MatrixView(QWidget):
 
     def _place(self, writer: str, reader: str) -> Cell | None:
         composition = self._composition
-        if composition is None or writer not in composition.rows or reader not in composition.columns:
+        if composition is None or writer not in self._writers or reader not in composition.columns:
             return None
         return composition.rows[writer], composition.columns[reader]
+
+    @property
+    def _writers(self) -> tuple[str, ...]:
+        """The writers of the rows: without the last layer, which no head reads."""
+        return () if self._composition is None else self._composition.writers[: self._fraction.shape[0]]
 
     # ------------------------------------------------------------ layout
     def _arrange(self, keep_zoom: bool) -> None:
         theme, old = self._theme, self._frame
+        zoomed = keep_zoom and old.cell > 1.001 * self._whole.cell
         self._caption = Caption(_LONGEST, self.width() - 2 * theme.px(8), theme)
         metrics = QFontMetricsF(ui_font(theme.px(SMALLEST), 600))
-        names = () if self._composition is None else self._composition.writers
+        names = self._writers
         left = metrics.horizontalAdvance(max(names, key=len, default="")) + theme.px(26)
         top = 2 * metrics.height() + theme.px(14)
         area = QRectF(self.rect()).adjusted(left, top, -theme.px(10), -self._below())
@@ -128,12 +136,12 @@ class MatrixView(QWidget):
         self._whole = MatrixFrame.fitted(area, self._fraction.shape[0], self._fraction.shape[1], float(theme.px(64)))
         spare = area.width() - self._whole.plot.width()
         self._whole = replace(self._whole, plot=self._whole.plot.translated(spare / 2, 0))
-        near = keep_zoom and old.cell > self._whole.cell and (old.rows, old.columns) == self._fraction.shape
+        near = zoomed and old.cell > self._whole.cell and (old.rows, old.columns) == self._fraction.shape
         moved = replace(self._whole, cell=old.cell, x=old.x, y=old.y).clamped()
         self._move(moved if near else self._whole)
 
     def _below(self) -> float:
-        return self._caption.height + self._theme.px(16) + 3 * self._theme.px(6)
+        return self._caption.height + 2 * self._theme.px(6)
 
     def _move(self, frame: MatrixFrame) -> None:
         self._frame, self._still = frame, None
@@ -167,7 +175,7 @@ class MatrixView(QWidget):
             if self._cell is not None:
                 drawing.cross(self._cell)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            drawing.axes(self._composition.writers, self._composition.readers, self._cell)
+            drawing.axes(self._writers, self._composition.readers, self._cell)
         corner = QPointF(theme.px(8), self.height() - self._caption.height - theme.px(4))
         bright = self._cell is not None or self._pinned_cell() is not None
         self._caption.paint(painter, corner, self.caption(), bright)
@@ -189,15 +197,14 @@ class MatrixView(QWidget):
         theme, plot = self._theme, self._frame.plot
         drawing = MatrixPainter(painter, self._frame, theme)
         drawing.cells(self._places, ratio)
-        drawing.grid(composition.writers, composition.readers, self._fraction)
+        drawing.grid(self._writers, composition.readers, self._fraction)
         drawing.numbers(self._fraction)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(ui_font(theme.px(SMALLEST), 600))
         painter.setPen(QColor(theme.subtle))
         line = theme.px(18)
-        words = f"readers, by their {READS[self._kind]} →"
-        left = min(plot.left(), self.width() - QFontMetricsF(painter.font()).horizontalAdvance(words) - theme.px(8))
-        box = QRectF(max(0.0, left), 0, self.width(), line)
+        box = QRectF(theme.px(8), 0, self.width(), line)
+        words = f"readers, by {READS[self._kind]} →"
         painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
         painter.save()
         painter.translate(plot.left() - (self._label_room() + theme.px(9)), plot.top())
@@ -205,11 +212,11 @@ class MatrixView(QWidget):
         side = QRectF(-plot.height(), -line / 2, plot.height(), line)
         painter.drawText(side, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, "← writers")
         painter.restore()
-        drawing.scale_bar(QPointF(theme.px(8), self.height() - self._below() + theme.px(8)))
+        drawing.scale_bar(QPointF(self.width() - theme.px(4), theme.px(1)))
 
     def _label_room(self) -> float:
         metrics = QFontMetricsF(ui_font(self._theme.px(SMALLEST), 600))
-        names = () if self._composition is None else self._composition.writers
+        names = self._writers
         return metrics.horizontalAdvance(max(names, key=len, default="")) + self._theme.px(6)
 
     # ------------------------------------------------------------ words
@@ -217,7 +224,7 @@ class MatrixView(QWidget):
         """The lines under the picture: the pair pointed at, else the pinned one, else how to read it."""
         composition = self._composition
         if composition is None:
-            return _NOTHING
+            return self._missing
         cell = self._pinned_cell() if self._cell is None else self._cell
         if cell is None:
             return (
@@ -325,20 +332,26 @@ class MatrixView(QWidget):
 
     def _click(self, cell: Cell | None) -> None:
         if cell is not None and np.isfinite(self._fraction[cell]):
-            self.pairClicked.emit(*self._edge(cell))
+            self.pairClicked.emit(self._edge(cell))
 
     # ------------------------------------------------------------ hover
     def _point(self, cell: Cell | None) -> None:
         """Hover that began here: shown and told."""
         if cell != self._cell:
             self._hover(cell)
-            self.pairHovered.emit(None if cell is None else self._edge(cell)[:2])
+            self.pairHovered.emit(None if cell is None else self._edge(cell))
 
     def _hover(self, cell: Cell | None) -> None:
         if cell != self._cell:
             self._cell = cell
             self._describe()
             self.update()
+
+
+def _with_pairs(fraction: Floats) -> Floats:
+    """The rows down to the last one that has a pair."""
+    known = np.flatnonzero(np.isfinite(fraction).any(axis=1))
+    return fraction[: known[-1] + 1] if known.size else fraction[:0]
 
 
 def _names(composition: Composition) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -98,7 +98,7 @@ def test_that_this_prompt_has_a_circuit_of_its_own(studio: Studio) -> None:
     QTest.mouseClick(panel.prompt, Qt.MouseButton.LeftButton)
     studio.settle()
     assert studio.state.findings.circuit is not None
-    panel.view.set_hovered_edge(K)
+    panel.view.set_hovered(None, K)
     assert "0.0 adds" in panel.view.caption() and "through its key" in panel.view.caption()
 
 
@@ -203,4 +203,4 @@ def test_that_one_layer_says_why_there_are_no_edges(studio: Studio) -> None:
     go(studio, "circuit")
     studio.state.select(model="instant-1-layer", prompt=Prompt(""))
     studio.settle()
-    assert studio.window.diagram.view.caption().startswith("No pair of heads")
+    assert studio.window.diagram.view.caption().startswith("Heads of one layer cannot feed")

@@ -17,7 +17,7 @@ from engine.work.circuit_results import Composition, PairScores
 from engine.work.requests import Pair
 from gui.theme import DARK, LIGHT, load_fonts
 from gui.widgets.diagram_layout import DiagramLayout, EdgeFinder, Shape, sampled
-from gui.widgets.diagram_model import KINDS, MOST_EDGES, Filter, HeadMark, path_of, shown
+from gui.widgets.diagram_model import FROM_WEIGHTS, KINDS, MOST_EDGES, Filter, HeadMark, path_of, shown
 from gui.widgets.diagram_paint import Caption, Legend
 from gui.widgets.diagram_view import DiagramView
 from tests.gui.mouse import ask_for_tip, click, move, wheel
@@ -75,6 +75,17 @@ def view(qtbot: QtBot) -> Iterator[DiagramView]:
     view.set_filter(Filter(top=3, threshold=0.3))
     view.show()
     return view
+
+
+def listen(view: DiagramView) -> list[tuple[HeadRef | None, Pair | None]]:
+    told: list[tuple[HeadRef | None, Pair | None]] = []
+    view.pointed.connect(lambda head, edge: told.append((head, edge)))
+    return told
+
+
+def pixels(image: QImage) -> np.ndarray:
+    rgb = image.convertToFormat(QImage.Format.Format_RGB32)
+    return np.frombuffer(rgb.constBits(), np.uint8).reshape(rgb.height(), rgb.width(), 4).astype(int)
 
 
 def colours(image: QImage, place: QPointF, reach: int = 3) -> set[str]:
@@ -175,12 +186,12 @@ def test_that_the_nearest_edge_is_found_within_reach_only() -> None:
 # ---------------------------------------------------------------- words
 def test_that_the_caption_says_how_many_edges_are_hidden_and_why(view: DiagramView) -> None:
     assert view.caption().startswith(
-        "3 edges shown, 45 of 48 hidden: not among the 3 strongest of each kind, or under 0.30"
+        "From weights: 3 edges shown, 45 of 48 hidden: not among the 3 strongest of each kind, or under 0.30 of their"
     )
     view.set_filter(Filter(top=10**6))
-    assert view.caption().startswith("All 48 edges shown.")
+    assert view.caption().startswith("From weights: all 48 edges shown.")
     view.set_filter(Filter(threshold=0.95))
-    assert view.caption().startswith("No edges shown, 48 of 48 hidden")
+    assert view.caption().startswith("From weights: no edges shown, 48 of 48 hidden")
     view.set_composition(None)
     assert view.caption() == "Composition is not measured yet."
 
@@ -204,32 +215,37 @@ def test_that_legend_and_caption_break_rather_than_being_cut(qtbot: QtBot, width
     caption = Caption(text, width, theme)
     assert " ".join(caption.lines(text)) == text.strip()
     assert caption.height > len(caption.lines(text)) * theme.px(12)
-    assert Legend(KINDS, width, theme).height >= Legend(KINDS, 2000, theme).height
+    assert Legend(KINDS, text, width, theme).height > Legend(KINDS, "thick", 2000, theme).height
 
 
 # ---------------------------------------------------------------- pointing
 def test_that_an_edge_is_told_once_and_a_click_tells_writer_reader_and_kind(qtbot: QtBot, view: DiagramView) -> None:
-    told: list[Pair | None] = []
-    view.edgeHovered.connect(told.append)
+    told = listen(view)
     edge = Pair("0.3", "1.3", "k")
     move(qtbot, view, view.edge_point(edge))
     move(qtbot, view, view.edge_point(edge, 0.4))
     move(qtbot, view, QPoint(3, 3))
-    assert told == [edge, None]
+    assert told == [(None, edge), (None, None)]
     with qtbot.waitSignal(view.edgeClicked) as chosen:
         click(qtbot, view, view.edge_point(edge))
-    assert chosen.args == ["0.3", "1.3", "k"]
+    assert chosen.args == [edge]
+
+
+def test_that_going_from_an_edge_straight_to_its_head_tells_the_head(qtbot: QtBot, view: DiagramView) -> None:
+    told, edge = listen(view), Pair("0.3", "1.3", "k")
+    move(qtbot, view, view.edge_point(edge))
+    move(qtbot, view, view.node_point("1.3"))
+    assert told == [(None, edge), (HeadRef(1, 3), None)]
 
 
 def test_that_a_head_is_told_and_a_click_on_it_pins_it_but_an_end_cannot_be_pinned(
     qtbot: QtBot, view: DiagramView
 ) -> None:
-    told: list[HeadRef | None] = []
-    view.headHovered.connect(told.append)
+    told = listen(view)
     move(qtbot, view, view.node_point("1.2"))
     assert "Head 1.2" in view.caption()
     move(qtbot, view, view.node_point("embed"))
-    assert told == [HeadRef(1, 2), None]
+    assert told == [(HeadRef(1, 2), None), (None, None)]
     assert "token embedding" in view.caption()
     with qtbot.waitSignal(view.headClicked) as chosen:
         click(qtbot, view, view.node_point("1.3"))
@@ -248,7 +264,7 @@ def test_that_a_hover_lights_its_edges_and_fades_the_others(qtbot: QtBot, view: 
         max(QColor(name).lightness() for name in colours(im, view.edge_point(other))) for im in (before, after)
     ]
     assert brightest[1] < brightest[0] * 0.6
-    view.set_hovered_head(HeadRef(1, 3))
+    view.set_hovered(HeadRef(1, 3), None)
     assert QColor(DARK.induction).name() in colours(view.grab().toImage(), view.edge_point(other))
 
 
@@ -257,8 +273,8 @@ def test_that_a_hover_from_elsewhere_shows_even_a_hidden_edge_and_emits_nothing(
 ) -> None:
     hidden = Pair("0.2", "1.1", "q")
     before = view.grab().toImage()
-    with qtbot.assertNotEmitted(view.edgeHovered), qtbot.assertNotEmitted(view.headHovered):
-        view.set_hovered_edge(hidden)
+    with qtbot.assertNotEmitted(view.pointed):
+        view.set_hovered(None, hidden)
     view.grab()
     assert view.caption().startswith("0.2 → 1.1, queries (Q)")
     assert QColor(DARK.accent).name() in {
@@ -266,9 +282,9 @@ def test_that_a_hover_from_elsewhere_shows_even_a_hidden_edge_and_emits_nothing(
         for along in np.linspace(0.2, 0.8, 25)
         for name in colours(view.grab().toImage(), view.edge_point(hidden, along))
     }
-    view.set_hovered_edge(None)
+    view.set_hovered(None, None)
     assert view.grab().toImage() == before
-    view.set_hovered_edge(Pair("1.0", "0.0", "k"))  # out of order: there is no such pair
+    view.set_hovered(None, Pair("1.0", "0.0", "k"))  # out of order: there is no such pair
     assert "no such pair" in view.caption()
     view.grab()
 
@@ -284,17 +300,17 @@ def test_that_a_pinned_edge_stays_lit_and_read(qtbot: QtBot, view: DiagramView) 
 
 # ---------------------------------------------------------------- keys
 def test_that_arrow_keys_walk_over_the_nodes_and_enter_pins(qtbot: QtBot, view: DiagramView) -> None:
-    told: list[HeadRef | None] = []
-    view.headHovered.connect(told.append)
+    told = listen(view)
     view.set_selected(HeadRef(0, 1))
     keys = (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Down)
     for key in keys:
         qtbot.keyClick(view, key)
-    assert told[:4] == [HeadRef(0, 2), HeadRef(0, 3), HeadRef(1, 3), None]
-    assert told[4] in (HeadRef(1, 1), HeadRef(1, 2)), "down from the unembedding, in its middle"
+    heads = [head for head, _ in told]
+    assert heads[:4] == [HeadRef(0, 2), HeadRef(0, 3), HeadRef(1, 3), None]
+    assert heads[4] in (HeadRef(1, 1), HeadRef(1, 2)), "down from the unembedding, in its middle"
     with qtbot.waitSignal(view.headClicked) as chosen:
         qtbot.keyClick(view, Qt.Key.Key_Return)
-    assert chosen.args == [told[4]]
+    assert chosen.args == [heads[4]]
 
 
 def test_that_tab_shows_where_the_keys_act_and_e_goes_over_the_edges_of_a_node(qtbot: QtBot, view: DiagramView) -> None:
@@ -302,16 +318,16 @@ def test_that_tab_shows_where_the_keys_act_and_e_goes_over_the_edges_of_a_node(q
     view.setFocus(Qt.FocusReason.TabFocusReason)
     qtbot.waitUntil(view.hasFocus)
     assert "Head 0.0" in view.accessibleDescription()
-    view.set_hovered_head(HeadRef(1, 0))
-    told: list[Pair | None] = []
-    view.edgeHovered.connect(told.append)
+    view.set_hovered(HeadRef(1, 0), None)
+    told = listen(view)
     for _ in range(3):
         qtbot.keyClick(view, Qt.Key.Key_E)
-    assert told == [Pair("0.0", "1.0", "k"), Pair("0.3", "1.0", "k"), None]
+    assert [edge for _, edge in told] == [Pair("0.0", "1.0", "k"), Pair("0.3", "1.0", "k"), None]
+    assert {head for head, _ in told} == {HeadRef(1, 0)}
     qtbot.keyClick(view, Qt.Key.Key_E, Qt.KeyboardModifier.ShiftModifier)
     with qtbot.waitSignal(view.edgeClicked) as chosen:
         qtbot.keyClick(view, Qt.Key.Key_Return)
-    assert chosen.args == ["0.3", "1.0", "k"]
+    assert chosen.args == [Pair("0.3", "1.0", "k")]
 
 
 # ---------------------------------------------------------------- zoom
@@ -346,6 +362,18 @@ def test_that_control_and_wheel_zoom_about_the_pointer_and_dragging_pans_and_hom
     assert view.node_point("6.4") == home
 
 
+def test_that_a_pan_gives_the_picture_that_drawing_anew_gives(qtbot: QtBot, view: DiagramView) -> None:
+    view.set_composition(composition(12, 9))
+    view.set_filter(Filter(top=20))
+    wheel(view, view.rect().center(), 5, control=True)
+    view.grab()
+    for by in (QPoint(40, 25), QPoint(-70, 0), QPoint(0, -33), QPoint(2000, 2000)):
+        drag(view, view.rect().center(), by)
+        panned = view.grab().toImage()
+        view.set_theme(replace(DARK))  # everything is drawn anew
+        assert np.abs(pixels(view.grab().toImage()) - pixels(panned)).max() <= 1, "but for rounding"
+
+
 # ---------------------------------------------------------------- painting
 @pytest.mark.parametrize("theme", [DARK, LIGHT])
 def test_that_the_three_kinds_differ_without_colour(qtbot: QtBot, theme: object) -> None:
@@ -370,13 +398,31 @@ def test_that_the_three_kinds_differ_without_colour(qtbot: QtBot, theme: object)
     assert not math.isclose(inked["q"], inked["v"], abs_tol=0.02)
 
 
+def test_that_edges_of_a_prompt_are_as_thick_as_they_are_strong_beside_the_strongest(view: DiagramView) -> None:
+    edge = Pair("0.3", "1.3", "k")
+    weak = composition(special={edge: 0.3})
+    view.set_filter(Filter(top=1, threshold=0.25))
+
+    def thickness() -> int:
+        image, middle = view.grab().toImage(), view.edge_point(edge).toPoint()
+        return sum(image.pixelColor(middle + QPoint(at, 0)).lightness() > 60 for at in range(-20, 21))
+
+    view.set_composition(weak)
+    thin = thickness()
+    view.set_composition(weak, replace(FROM_WEIGHTS, relative=True))
+    assert 0 < thin <= thickness() - 3
+
+
 def test_that_roles_are_written_beside_their_heads_and_a_removed_head_is_struck_through(view: DiagramView) -> None:
     before = view.grab().toImage()
     view.set_marks({**MARKS, HeadRef(1, 1): HeadMark(removed=True)})
     after = view.grab().toImage()
-    assert DARK.negative in colours(after, view.node_point("1.1") + QPointF(8, -8), 2)
-    assert DARK.negative not in colours(before, view.node_point("1.1") + QPointF(8, -8), 2)
-    view.set_hovered_head(HeadRef(1, 1))
+    struck = [
+        max(QColor(name).hsvSaturation() for name in colours(image, view.node_point("1.1") + QPointF(8, -8), 2))
+        for image in (before, after)
+    ]
+    assert struck[0] < 80 < 130 < struck[1], "a red line over a grey node"
+    view.set_hovered(HeadRef(1, 1), None)
     assert "removed" in view.caption()
     beside = [after.pixelColor(round(view.node_point("1.0").x()) + x, round(view.node_point("1.0").y()) + y).name()
               for x in range(30, 90) for y in range(-6, 7)]  # fmt: skip
@@ -389,8 +435,7 @@ def test_that_saying_the_same_again_paints_nothing(qtbot: QtBot, view: DiagramVi
         view.set_marks(MARKS)
         view.set_selected(HeadRef(1, 0))
         view.set_pinned(Pair("0.0", "1.0", "k"))
-        view.set_hovered_head(None)
-        view.set_hovered_edge(None)
+        view.set_hovered(None, None)
 
     say()
     painted = Painted(view, qtbot)

@@ -59,7 +59,7 @@ def test_that_cells_carry_their_share_of_the_ceiling_and_missing_pairs_are_groun
         for pair, value in ((("0.3", "1.1"), 0.8), (("0.2", "1.1"), 0.1), (("embed", "0.0"), 0.1)):
             wanted = theme.attention_lut()[round(value**GAMMA * 255)]
             assert image.pixelColor(corner(view.cell_rect(*pair)).toPoint()) == QColor(*wanted.tolist())
-        for pair in (("0.0", "0.1"), ("1.0", "0.0"), ("1.1", "1.1")):
+        for pair in (("0.0", "0.1"), ("0.3", "0.0"), ("0.1", "0.1")):
             assert image.pixelColor(corner(view.cell_rect(*pair)).toPoint()) == QColor(theme.window)
     assert indexed(np.array([[NAN, 0.0, 1.0]])).tolist() == [[0, 1, 256]]
 
@@ -68,11 +68,12 @@ def test_that_writers_stand_in_rows_and_readers_in_columns(view: MatrixView) -> 
     assert view.cell_rect("0.1", "1.0").top() > view.cell_rect("0.0", "1.0").top()
     assert view.cell_rect("0.1", "1.1").left() > view.cell_rect("0.1", "1.0").left()
     assert view.cell_rect("0.1", "unembed").isEmpty()
+    assert view.cell_rect("1.0", "1.1").isEmpty(), "the last layer feeds no head: it has no rows"
     assert layer_spans(("embed", "0.0", "0.1", "1.0")) == [("embed", 0, 1), ("0", 1, 2), ("1", 3, 1)]
 
 
 def test_that_pointing_tells_a_pair_once_and_reads_its_numbers(qtbot: QtBot, view: MatrixView) -> None:
-    told: list[tuple[str, str] | None] = []
+    told: list[Pair | None] = []
     view.pairHovered.connect(told.append)
     place = view.cell_rect("0.3", "1.1").center()
     move(qtbot, view, place)
@@ -86,7 +87,7 @@ def test_that_pointing_tells_a_pair_once_and_reads_its_numbers(qtbot: QtBot, vie
     assert QToolTip.text() == view.caption()
     QToolTip.hideText()
     move(qtbot, view, QPointF(2, 2))
-    assert told == [("0.3", "1.1"), None]
+    assert told == [Pair("0.3", "1.1", "k"), None]
 
 
 def test_that_a_click_tells_writer_reader_and_kind_but_not_where_there_is_no_pair(
@@ -94,20 +95,20 @@ def test_that_a_click_tells_writer_reader_and_kind_but_not_where_there_is_no_pai
 ) -> None:
     with qtbot.waitSignal(view.pairClicked) as chosen:
         click(qtbot, view, view.cell_rect("0.3", "1.1").center())
-    assert chosen.args == ["0.3", "1.1", "k"]
+    assert chosen.args == [Pair("0.3", "1.1", "k")]
     with qtbot.assertNotEmitted(view.pairClicked):
-        click(qtbot, view, view.cell_rect("1.1", "0.3").center())
+        click(qtbot, view, view.cell_rect("0.1", "0.3").center())
     assert "no such pair" in view.caption()
 
 
 def test_that_a_hover_from_elsewhere_is_outlined_and_emits_nothing(qtbot: QtBot, view: MatrixView) -> None:
     before = view.grab().toImage()
     with qtbot.assertNotEmitted(view.pairHovered):
-        view.set_hovered_pair(("0.2", "1.3"))
+        view.set_hovered_pair(Pair("0.2", "1.3", "k"))
     image, box = view.grab().toImage(), view.cell_rect("0.2", "1.3")
     edge = {image.pixelColor(round(box.left()) + x, round(box.center().y()) + 12).name() for x in (-1, 0, 1)}
     assert DARK.text in edge
-    view.set_hovered_pair(("0.2", "unembed"))
+    view.set_hovered_pair(Pair("0.2", "1.3", "q"))
     assert view.grab().toImage() == before
 
 
@@ -122,16 +123,17 @@ def test_that_a_pinned_pair_is_ringed_only_while_its_kind_is_shown(view: MatrixV
 
 
 def test_that_arrow_keys_start_at_the_strongest_pair_and_stop_at_the_edge(qtbot: QtBot, view: MatrixView) -> None:
-    told: list[tuple[str, str]] = []
+    told: list[Pair] = []
     view.pairHovered.connect(told.append)
     view.setFocus(Qt.FocusReason.TabFocusReason)
     qtbot.waitUntil(view.hasFocus)
     for key in (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Up):
         qtbot.keyClick(view, key)
-    assert told == [("0.3", "1.1"), ("0.3", "1.2"), ("0.3", "1.3"), ("0.2", "1.3")]
+    places = [("0.3", "1.1"), ("0.3", "1.2"), ("0.3", "1.3"), ("0.2", "1.3")]
+    assert told == [Pair(*place, "k") for place in places]
     with qtbot.waitSignal(view.pairClicked) as chosen:
         qtbot.keyClick(view, Qt.Key.Key_Return)
-    assert chosen.args == ["0.2", "1.3", "k"]
+    assert chosen.args == [Pair("0.2", "1.3", "k")]
 
 
 def test_that_the_wheel_zooms_about_the_pointer_and_a_double_click_shows_all(qtbot: QtBot, view: MatrixView) -> None:
