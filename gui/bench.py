@@ -25,8 +25,6 @@ from typing_extensions import override
 
 from engine.bench import ROWS as ENGINE_ROWS
 from engine.bench import Row, row, unmeasured
-from engine.model.config import HeadRef
-from engine.work.circuit_results import Composition, PairScores
 from engine.work.requests import Prompt
 from gui.app import make_application
 from gui.bench_diagram import ROWS as DIAGRAM_ROWS
@@ -34,8 +32,6 @@ from gui.state import Findings
 from gui.studio import Studio
 from gui.theme import DARK
 from gui.widgets.atlas_view import AtlasView
-from gui.widgets.diagram_model import Filter
-from gui.widgets.diagram_view import DiagramView
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR_CODE = "import PySide6.QtWidgets, pyqtgraph"
@@ -48,7 +44,7 @@ session.window.show()
 app.processEvents()
 os._exit(0)
 """
-START_BUDGET, KEY_BUDGET, HOVER_BUDGET, LARGE_HOVER_BUDGET, FIRST_PICTURE_BUDGET = 1.5, 0.033, 0.016, 0.033, 6.0
+START_BUDGET, KEY_BUDGET, HOVER_BUDGET, FIRST_PICTURE_BUDGET = 1.5, 0.033, 0.016, 6.0
 REPAINTS = 60
 WORDS = "the lantern keeper hums a tune and then the lantern keeper rests "
 
@@ -183,37 +179,6 @@ def hover_repaint_1024() -> Row:
     return row("hover_repaint_1024", ours, floor, against, floor / ours, HOVER_BUDGET, ours < HOVER_BUDGET, REPAINTS)
 
 
-def diagram_hover_default() -> Row:
-    """The composition diagram of 2 x 4 heads when the pointer moves to another edge."""
-    return _diagram_hover("diagram_hover_default", 2, 4, HOVER_BUDGET)
-
-
-def diagram_hover_smollm2() -> Row:
-    """The same with as many heads as SmolLM2 has, and as many edges as are ever drawn."""
-    return _diagram_hover("diagram_hover_smollm2", 30, 9, LARGE_HOVER_BUDGET)
-
-
-def _diagram_hover(name: str, layers: int, heads: int, budget: float) -> Row:
-    names = tuple(str(HeadRef(layer, head)) for layer in range(layers) for head in range(heads))
-    depth = np.arange(len(names)) // heads  # (N,)
-    strength = np.random.default_rng(0).uniform(0.0, 1.0, (len(names), len(names)))
-    fraction = np.where(depth[:, None] < depth, strength, np.nan)  # (W, R)
-    order = (-np.nan_to_num(fraction)).argsort(axis=None).argsort().reshape(fraction.shape)
-    rank = np.where(np.isfinite(fraction), 1.0 + order, np.nan)
-    table = PairScores(fraction, fraction, fraction, fraction, fraction, rank)
-    view = DiagramView()
-    view.set_theme(DARK)
-    view.resize(1100, 700)
-    view.set_filter(Filter(top=100))
-    view.set_composition(Composition(names, names, {"q": table, "k": table, "v": table}))
-    view.show()
-    edges = list(view.seen.fractions)
-    seconds = _p95_of_repaints(view, lambda turn: view.set_hovered_edge(edges[turn % len(edges)]))
-    view.close()
-    against = f"the budget, {len(edges)} edges"
-    return row(name, seconds, None, against, None, budget, seconds < budget, REPAINTS)
-
-
 def _p95_of_repaints(widget: QWidget, change: Callable[[int], None]) -> float:
     target = widget.viewport() if isinstance(widget, AtlasView) else widget
     while not target.window().windowHandle().isExposed():
@@ -232,8 +197,6 @@ ROWS: dict[str, Callable[[], Row]] = {
     "window_start": window_start,
     "keypress_to_paint_p95": keypress_to_paint_p95,
     "hover_repaint_1024": hover_repaint_1024,
-    "diagram_hover_default": diagram_hover_default,
-    "diagram_hover_smollm2": diagram_hover_smollm2,
     "smollm2_first_picture": smollm2_first_picture,
     **DIAGRAM_ROWS,
     **ENGINE_ROWS,  # last: what the opponents import stays in memory
