@@ -17,8 +17,8 @@ from typing_extensions import override
 
 from engine import output
 from engine.circuits import budget
+from engine.circuits.interventions.lines import parse as parse_intervention
 from engine.circuits.interventions.values import Intervention
-from engine.circuits.interventions.values import parse as parse_intervention
 from engine.model import library
 from engine.model.config import HeadRef
 from engine.work import documents

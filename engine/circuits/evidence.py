@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from engine.circuits.interventions.ablation import tap_for
-from engine.circuits.interventions.values import Ablate, ForcePattern, Intervention, Shape
+from engine.circuits.interventions.edges import HeadInput
+from engine.circuits.interventions.values import Ablate, ForcePattern, Intervention, Part, Shape
+from engine.circuits.interventions.variants import Run
 from engine.circuits.patching.activations import Direction
 from engine.circuits.patching.corruption import fresh_first_copy
-from engine.circuits.patching.edges import HeadInput, Part
 from engine.circuits.patching.metrics import HeadAttention, Metric, TokenLoss, measured
 from engine.circuits.patching.moved_note import moved_note
 from engine.circuits.patching.paths import exact_paths
-from engine.circuits.patching.variants import Run
 from engine.circuits.scores.patterns import followers
 from engine.circuits.statistics import interval, mean_and_error
 from engine.model.config import HeadRef

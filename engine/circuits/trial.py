@@ -18,9 +18,9 @@ from engine.circuits.attribution.logit_attribution import attribution_taps
 from engine.circuits.attribution.stream import Stream
 from engine.circuits.evidence import MeanAttention
 from engine.circuits.interventions.ablation import tap_for
-from engine.circuits.interventions.values import Ablate, ForcePattern, Intervention, KeepOnly
+from engine.circuits.interventions.edges import HeadInput
+from engine.circuits.interventions.values import Ablate, ForcePattern, Intervention, KeepOnly, Part
 from engine.circuits.patching.activations import Direction
-from engine.circuits.patching.edges import HeadInput, Part
 from engine.circuits.patching.metrics import Metric, measured
 from engine.circuits.patching.moved_note import MovedNote, moved_note, moved_pointer
 from engine.circuits.patching.paths import exact_paths

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.circuits.interventions.ablation import tap_for
-from engine.circuits.interventions.values import parse
+from engine.circuits.interventions.lines import parse
 from engine.circuits.scores.patterns import ScorePatterns
 from engine.circuits.scores.probes import random_repeat
 from engine.model.handbuilt import VOCABULARY

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from engine.circuits import budget
 from engine.circuits.interventions.ablation import tap_for
-from engine.circuits.interventions.values import Ablate, parse
+from engine.circuits.interventions.lines import parse
+from engine.circuits.interventions.values import Ablate
 from engine.circuits.scores.losses import token_losses
 from engine.model.config import HeadRef
 from engine.model.handbuilt import VOCABULARY, k_composition

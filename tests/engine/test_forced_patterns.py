@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from engine.circuits.interventions.ablation import forced_pattern, rotation
-from engine.circuits.interventions.values import ForcePattern, parse
+from engine.circuits.interventions.lines import parse
+from engine.circuits.interventions.values import ForcePattern
 from engine.circuits.scores.patterns import followers
 from engine.model.handbuilt import k_composition
 from tests.engine.intervened import MATCH, REST, ROWS, TOKENS, L, differ, induction, kept, run

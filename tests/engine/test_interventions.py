@@ -9,14 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.circuits.interventions.lines import parse
 from engine.circuits.interventions.values import (
     Ablate,
     ChangePositions,
     ForcePattern,
     Intervention,
     KeepOnly,
+    MoveNote,
+    PatchPath,
     ScrambleOV,
-    parse,
+    Swap,
 )
 from engine.model.config import HeadRef, ModelConfig
 
@@ -46,6 +49,14 @@ WRITTEN: list[tuple[str, Intervention]] = [
     ("positions shuffle seed 3", ChangePositions("shuffle", seed=3)),
     ("positions shift 5", ChangePositions("shift", by=5)),
     ("positions shuffle seed 0 in 0.3 1.2", ChangePositions("shuffle", heads=(B, A))),
+    ('swap z 0.3 1.2 from "a b"', Swap("z", (B, A), "a b")),
+    (
+        'swap pattern 1.2 @4-6 from " say \\"no\\"\\nor from \\"x"',
+        Swap("pattern", (A,), ' say "no"\nor from "x', (4, 5, 6)),
+    ),
+    ('path 0.3 > 1.2.k from "a"', PatchPath((B,), A, "k", "a")),
+    ('path 0.3 1.2 > logits @7 from "a"', PatchPath((B, A), None, "v", "a", (7,))),
+    ("move-note 0.3 > 1.2 @5 to 6", MoveNote((B,), (A,), 5, 6)),
 ]
 
 
@@ -99,7 +110,20 @@ positions
 positions scatter
 positions shift
 positions remove 0.3
-positions remove in"""
+positions remove in
+swap z 0.3
+swap attention 0.3 from "a"
+swap z from "a"
+swap z 0.3 from "a
+swap z 0.3 from "a" and
+path 0.3 1.2.k from "a"
+path 0.3 > 1.2 from "a"
+path 0.3 > 1.2.z from "a"
+path > 1.2.k from "a"
+move-note 0.3 1.2 @5 to 6
+move-note 0.3 > 1.2 5 to 6
+move-note 0.3 > 1.2 @5 at 6
+move-note 0.3 > @5 to 6"""
 
 
 @pytest.mark.parametrize("text", BAD.splitlines())
@@ -115,11 +139,21 @@ def test_that_bad_text_is_answered_with_the_form_of_its_verb(text: str) -> None:
 def test_that_an_unknown_verb_is_answered_with_all_that_there_is(text: str) -> None:
     with pytest.raises(ValueError, match="there is no intervention") as refused:
         parse(text)
-    for verb in ("zero|mean|resample", "keep", "scramble", "force", "positions"):
+    for verb in ("zero|mean|resample", "keep", "scramble", "force", "positions", "swap", "path", "move-note"):
         assert str(refused.value).count(f"{verb} ") == 1
 
 
 UNFIT = [
+    (Swap("z", (HeadRef(2, 0),), "a"), "no head 2.0"),
+    (Swap("z", (), "a"), "at least one head"),
+    (Swap("z", (A,), " "), "from another prompt: give one"),
+    (Swap("z", (A,), "a", (10,)), "no position 10"),
+    (PatchPath((B,), HeadRef(0, 0), "k", "a"), "0.3 writes too late for 0.0"),
+    (PatchPath((HeadRef(4, 0),), None, "v", "a"), "no head 4.0"),
+    (PatchPath((B,), None, "v", ""), "from another prompt"),
+    (MoveNote((B,), (A, HeadRef(0, 1)), 1, 2), "writes too late|heads of one layer"),
+    (MoveNote((B,), (A,), 3, 3), "must move to another position"),
+    (MoveNote((B,), (A,), 3, 12), "no position 12"),
     (Ablate((HeadRef(2, 0),)), "no head 2.0: this model has layers 0 to 1 with heads 0 to 3"),
     (Ablate((HeadRef(0, 4),)), "no head 0.4"),
     (Ablate((HeadRef(0, -1),)), "no head 0.-1"),

@@ -16,8 +16,9 @@ from transformer_lens import TransformerBridge, patching
 
 from engine.circuits.attribution.logit_attribution import Target, attribute, attribution_taps
 from engine.circuits.attribution.stream import Stream
+from engine.circuits.interventions.edges import HeadInput
+from engine.circuits.interventions.values import Part
 from engine.circuits.patching.activations import Kind, patch, sites
-from engine.circuits.patching.edges import HeadInput, Part
 from engine.circuits.patching.metrics import TokenLogit, TokenLoss
 from engine.circuits.patching.paths import exact_paths, linearised_paths
 from engine.circuits.patching.sweeps import removals

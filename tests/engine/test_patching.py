@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
+from engine.circuits.interventions.variants import Run
 from engine.circuits.patching.activations import OF_HEADS, Direction, Effects, Kind, Site, patch, patched, sites
 from engine.circuits.patching.corruption import fresh_first_copy, single_note
 from engine.circuits.patching.metrics import HeadAttention, Metric, TokenLogit, TokenLoss, measured
-from engine.circuits.patching.variants import Run
 from engine.circuits.scores.patterns import followers
 from engine.circuits.scores.probes import random_repeat
 from engine.model.config import HeadRef

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.circuits import budget
+from engine.circuits.interventions.edges import HeadInput, MLPRef, Receiver, Sender, senders_before
+from engine.circuits.interventions.variants import Run
 from engine.circuits.patching.activations import Direction
 from engine.circuits.patching.corruption import fresh_first_copy, single_note
-from engine.circuits.patching.edges import HeadInput, MLPRef, Receiver, Sender, senders_before
 from engine.circuits.patching.metrics import HeadAttention, LogitDifference, Metric, TokenLogit, TokenLoss, measured
 from engine.circuits.patching.paths import exact_paths, four_pass_paths, linearised_paths
-from engine.circuits.patching.variants import Run
 from engine.circuits.scores.patterns import followers
 from engine.circuits.scores.probes import random_repeat
 from engine.model.config import HeadRef

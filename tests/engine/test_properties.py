@@ -11,9 +11,9 @@ from engine.circuits.attribution.logit_attribution import Target, attribute, att
 from engine.circuits.attribution.score_split import read_scores, score_taps, split_cell
 from engine.circuits.attribution.stream import Stream
 from engine.circuits.interventions.ablation import tap_for
+from engine.circuits.interventions.edges import HeadInput
 from engine.circuits.interventions.values import Ablate
 from engine.circuits.patching.activations import Kind, patched, sites
-from engine.circuits.patching.edges import HeadInput
 from engine.circuits.patching.metrics import TokenLogit, measured
 from engine.circuits.patching.paths import exact_paths
 from engine.circuits.scores import patterns as scores

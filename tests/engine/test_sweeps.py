@@ -8,11 +8,11 @@ from torch import Tensor
 
 from engine.circuits import budget
 from engine.circuits.interventions.ablation import tap_for
-from engine.circuits.interventions.values import parse
-from engine.circuits.patching.edges import MLPRef
+from engine.circuits.interventions.edges import MLPRef
+from engine.circuits.interventions.lines import parse
+from engine.circuits.interventions.variants import Run
 from engine.circuits.patching.metrics import HeadAttention, LogitDifference, Metric, TokenLogit, TokenLoss, measured
 from engine.circuits.patching.sweeps import Component, removals
-from engine.circuits.patching.variants import Run
 from engine.circuits.scores.losses import copy_losses, token_losses
 from engine.circuits.scores.patterns import followers, mass_on
 from engine.circuits.scores.probes import random_repeat

@@ -10,7 +10,7 @@ run itself need none. Kinds of ablation: zero and pattern-preserving (Olsson et 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -18,19 +18,25 @@ from torch import Tensor
 from engine.circuits import budget
 from engine.circuits.interventions.edits import Change, edit, hold, kept_of
 from engine.circuits.interventions.positions import position_tap, require_order
+from engine.circuits.interventions.transplants import note_tap, path_tap, swap_tap
 from engine.circuits.interventions.values import (
     Ablate,
     ChangePositions,
     ForcePattern,
     Intervention,
     KeepOnly,
+    MoveNote,
+    PatchPath,
     Preserve,
     ScrambleOV,
+    Swap,
     check_length,
 )
 from engine.circuits.scores.patterns import followers
 from engine.model.taps import chain
 from engine.model.transformer import Tap, Transformer, untapped
+
+NO_OTHERS: Mapping[str, Tensor] = {}
 
 
 def tap_for(
@@ -40,12 +46,14 @@ def tap_for(
     bos: int | None = None,
     reference: Tensor | None = None,
     watch: Tap = untapped,
+    others: Mapping[str, Tensor] = NO_OTHERS,
 ) -> Tap:
     """One tap for runs on `tokens` (B, T), which does the interventions from left to right.
 
     `reference` (R, T) are the prompts that resample ablation takes its values from (row r for row b, or one row for
     all) and mean ablation its means (over R, for each position); they run without any intervention. Without it a
-    mean is over the batch and positions of the very run. `watch` passes through the runs made here, e.g. Pause.
+    mean is over the batch and positions of the very run. `others` are the other prompts that values name by their
+    text, (1 or B, T). `watch` passes through the runs made here, e.g. Pause.
     Memory: keep-pattern holds B H T T numbers a layer, keep-value B T H h, a reference R T H h.
     Raises ValueError, in one line, for what the model or the prompts do not have; TooLarge over the memory budget.
     """
@@ -71,6 +79,12 @@ def tap_for(
             case ScrambleOV():
                 turn = rotation(model.config.d_head, one.seed).to(model.W_E)  # (h, h)
                 taps.append(edit({f"{one.head.layer}.z": _turned(turn, one.head.head)}))
+            case Swap():
+                taps.append(swap_tap(model, tokens, others[one.other], one, watch))
+            case PatchPath():
+                taps.append(path_tap(model, tokens, others[one.other], one, before, watch))
+            case MoveNote():
+                taps.append(note_tap(model, tokens, one, before))
     return chain(*taps)
 
 

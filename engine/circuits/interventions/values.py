@@ -1,15 +1,16 @@
-"""What may be done to a run, as plain values that compose, and their form in one line of text.
+"""What may be done to a run, as plain values that compose, each with its form in one line of text.
 
-Each value can say whether it fits a model (`check`) and write itself down (`str`); `parse` reads that back. Carrying
+Each value can say whether it fits a model (`check`) and write itself down (`str`); lines.py reads that back. Carrying
 them out is for ablation.py. Must not import torch: the window and the command line read these before torch is loaded.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Literal
 
 from engine.model.config import HeadRef, ModelConfig
@@ -18,9 +19,10 @@ Kind = Literal["zero", "mean", "resample"]
 Preserve = Literal["pattern", "value"]
 Shape = Literal["previous", "offset", "induction", "uniform", "random", "painted"]
 How = Literal["remove", "shuffle", "shift"]
+Part = Literal["q", "k", "v"]
+Swapped = Literal["z", "q", "k", "v", "pattern"]
 
 ROW_SUM_TOLERANCE = 1e-6  # of a painted row; 0.333333,0.333333,0.333334 is as good as thirds
-LONGEST_NUMBER = 6  # digits; `@1-9999999999` must not fill the memory before a model can say what it has
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,10 @@ class Ablate:
             if not (config.d_mlp and 0 <= layer < config.layers):
                 known = f"they are mlp.0 to mlp.{config.layers - 1}" if config.d_mlp else "it has attention only"
                 raise ValueError(f"this model has no mlp.{layer}: {known}")
-        for position in self.positions or ():
-            if not 0 <= position < config.context:
-                raise ValueError(f"there is no position {position}: this model's are 0 to {config.context - 1}")
+        _check_positions(self.positions, config)
 
     def __str__(self) -> str:
-        words: list[str] = [self.kind, *map(str, self.heads), *(f"mlp.{layer}" for layer in self.mlps)]
-        if self.positions is not None:
-            words.append(f"@{_ranges(self.positions)}")
+        words = [self.kind, *map(str, self.heads), *(f"mlp.{layer}" for layer in self.mlps), *_at(self.positions)]
         return " ".join([*words, f"keep-{self.preserve}"] if self.preserve else words)
 
 
@@ -174,13 +172,93 @@ class ChangePositions:
         return f"positions {self.how}{told}{heads}"
 
 
-Intervention = Ablate | KeepOnly | ScrambleOV | ForcePattern | ChangePositions
+@dataclass(frozen=True)
+class Swap:
+    """Heads take over what they do on another prompt of as many tokens: activation patching from `other`.
+
+    `part`: what they read out (z), their queries, keys or values before any rotation, or their pattern. `positions`
+    are where (rows of a pattern: its destinations); None is everywhere. Source: Meng et al. 2022, for heads.
+    """
+
+    part: Swapped
+    heads: tuple[HeadRef, ...]
+    other: str
+    positions: tuple[int, ...] | None = None
+
+    def check(self, config: ModelConfig) -> None:
+        """Raises ValueError when the model has no such head or position, or when no head or other prompt is named."""
+        _check_other(self.other)
+        _check_some(self.heads, "a swap")
+        config.require_heads(self.heads)
+        _check_positions(self.positions, config)
+
+    def __str__(self) -> str:
+        return " ".join(
+            ["swap", self.part, *map(str, self.heads), *_at(self.positions), "from", json.dumps(self.other)]
+        )
+
+
+@dataclass(frozen=True)
+class PatchPath:
+    """What the senders write reaches one reader as it would on another prompt of as many tokens, and nobody else.
+
+    The reader is a head by its queries, keys or values, its norm recomputed, or (None) the logits: the direct edges
+    of exact path patching. `positions` are where what is sent changes; None is everywhere.
+    """
+
+    senders: tuple[HeadRef, ...]
+    receiver: HeadRef | None
+    part: Part
+    other: str
+    positions: tuple[int, ...] | None = None
+
+    def check(self, config: ModelConfig) -> None:
+        """Raises ValueError for what the model does not have, and when no sender writes before the reader reads."""
+        _check_other(self.other)
+        _check_edge(self.senders, () if self.receiver is None else (self.receiver,), config)
+        _check_positions(self.positions, config)
+
+    def __str__(self) -> str:
+        to = "logits" if self.receiver is None else f"{self.receiver}.{self.part}"
+        senders = map(str, self.senders)
+        return " ".join(["path", *senders, ">", to, *_at(self.positions), "from", json.dumps(self.other)])
+
+
+@dataclass(frozen=True)
+class MoveNote:
+    """What the senders write at `at` and at `to` changes places, as the keys of these receivers alone read it.
+
+    Receivers share one layer, so that they read the same run. Source: patching/moved_note.py.
+    """
+
+    senders: tuple[HeadRef, ...]
+    receivers: tuple[HeadRef, ...]
+    at: int
+    to: int
+
+    def check(self, config: ModelConfig) -> None:
+        """Raises ValueError for what the model does not have, receivers of two layers, or a note that stays."""
+        _check_some(self.receivers, "a moved note")
+        _check_edge(self.senders, self.receivers, config)
+        if len({head.layer for head in self.receivers}) > 1:
+            raise ValueError("a note is moved for heads of one layer together: name heads of one layer")
+        _check_positions((self.at, self.to), config)
+        if self.at == self.to:
+            raise ValueError(f"the note at {self.at} must move to another position")
+
+    def __str__(self) -> str:
+        senders, receivers = " ".join(map(str, self.senders)), " ".join(map(str, self.receivers))
+        return f"move-note {senders} > {receivers} @{self.at} to {self.to}"
+
+
+Intervention = Ablate | KeepOnly | ScrambleOV | ForcePattern | ChangePositions | Swap | PatchPath | MoveNote
 
 
 def check_length(intervention: Intervention, length: int) -> None:
     """Raises ValueError when what exists in the model does not exist in a prompt of `length` tokens."""
-    if isinstance(intervention, Ablate) and max(intervention.positions or (0,)) >= length:
-        raise ValueError(f"there is no position {max(intervention.positions or ())} in a prompt of {length} tokens")
+    furthest = max(_positions_of(intervention), default=0)
+    if furthest >= length:
+        raise ValueError(f"there is no position {furthest} in a prompt of {length} tokens")
     if isinstance(intervention, ForcePattern) and intervention.shape == "painted":
         rows = len(intervention.painted)
         if rows != length:
@@ -198,122 +276,44 @@ def misfit(intervention: Intervention, config: ModelConfig, length: int | None) 
     return None
 
 
-_ABLATE = "zero|mean|resample 1.2 0.3 mlp.4 [@3,5-7] [keep-pattern|keep-value]"
-FORMS = {
-    "zero": _ABLATE,
-    "mean": _ABLATE,
-    "resample": _ABLATE,
-    "keep": "keep none|0.3 1.2 [else mean|resample]",
-    "scramble": "scramble 1.3 [seed 4]",
-    "force": "force 0.3 previous|offset 2|induction|uniform|random [seed 4]|painted 1,0/0.5,0.5",
-    "positions": "positions remove|shuffle [seed 4]|shift 2 [in 0.3 1.2]",
-}
+def _positions_of(intervention: Intervention) -> tuple[int, ...]:
+    match intervention:
+        case Ablate(positions=positions) | Swap(positions=positions) | PatchPath(positions=positions):
+            return positions or ()
+        case MoveNote(at=at, to=to):
+            return at, to
+    return ()
 
 
-def parse(text: str) -> Intervention:
-    """Read one line, e.g. `mean mlp.4 @3,5-7`. Raises ValueError with a line that says what is possible."""
-    verb, *words = text.split() or [""]
-    if verb not in FORMS:
-        raise ValueError(f"there is no intervention {text!r}; there is: {'; '.join(dict.fromkeys(FORMS.values()))}")
-    try:
-        return _read(verb, words)
-    except ValueError:
-        raise ValueError(f"cannot read {text!r}: it is written {FORMS[verb]}") from None
+def _check_some(heads: tuple[HeadRef, ...], what: str) -> None:
+    if not heads:
+        raise ValueError(f"{what} needs at least one head")
 
 
-def _read(verb: str, words: Sequence[str]) -> Intervention:
-    match verb, *words:
-        case ("zero" | "mean" | "resample") as kind, *named:
-            return _ablate(kind, named)
-        case "keep", *named, "else", ("zero" | "mean" | "resample") as kind:
-            return KeepOnly(_kept(named), kind)
-        case "keep", *named:
-            return KeepOnly(_kept(named))
-        case "scramble", head, *seed:
-            return ScrambleOV(HeadRef.parse(head), _seed(seed))
-        case "force", head, ("previous" | "induction" | "uniform") as shape:
-            return ForcePattern(HeadRef.parse(head), shape)
-        case "force", head, "offset", offset:
-            return ForcePattern(HeadRef.parse(head), "offset", offset=_number(offset))
-        case "force", head, "random", *seed:
-            return ForcePattern(HeadRef.parse(head), "random", seed=_seed(seed))
-        case "force", head, "painted", rows:
-            painted = tuple(tuple(float(entry) for entry in row.split(",")) for row in rows.split("/"))
-            return ForcePattern(HeadRef.parse(head), "painted", painted=painted)
-        case "positions", *words:
-            return _positions(words)
-    raise ValueError
+def _check_other(other: str) -> None:
+    if not other.strip():
+        raise ValueError("this takes its values from another prompt: give one")
 
 
-def _ablate(kind: Kind, words: Sequence[str]) -> Ablate:
-    heads: list[HeadRef] = []
-    mlps: list[int] = []
-    positions: list[int] = []
-    preserve: Preserve | None = None
-    for word in words:
-        if word in ("keep-pattern", "keep-value"):
-            if preserve:
-                raise ValueError
-            preserve = "pattern" if word == "keep-pattern" else "value"
-        elif word.startswith("@"):
-            positions += _places(word[1:])
-        elif word.startswith("mlp."):
-            mlps.append(_number(word[4:]))
-        else:
-            heads.append(HeadRef.parse(word))
-    if not (heads or mlps):
-        raise ValueError
-    return Ablate(tuple(heads), tuple(mlps), tuple(positions) or None, kind, preserve)
+def _check_edge(senders: tuple[HeadRef, ...], receivers: tuple[HeadRef, ...], config: ModelConfig) -> None:
+    """Each sender must write before the readers read; no receivers are the logits."""
+    _check_some(senders, "a path")
+    config.require_heads((*senders, *receivers))
+    for sender, receiver in product(senders, receivers):
+        if sender.layer >= receiver.layer:
+            raise ValueError(f"{sender} writes too late for {receiver}: a path leads to a later layer")
 
 
-def _positions(words: Sequence[str]) -> ChangePositions:
-    heads: tuple[HeadRef, ...] | None = None
-    if "in" in words:
-        cut = words.index("in")
-        words, heads = words[:cut], tuple(map(HeadRef.parse, words[cut + 1 :]))
-    if heads == ():
-        raise ValueError
-    match words:
-        case ["remove"]:
-            return ChangePositions("remove", heads=heads)
-        case ["shuffle", *seed]:
-            return ChangePositions("shuffle", seed=_seed(seed), heads=heads)
-        case ["shift", by]:
-            return ChangePositions("shift", by=_number(by), heads=heads)
-    raise ValueError
+def _check_positions(positions: tuple[int, ...] | None, config: ModelConfig) -> None:
+    if positions == ():
+        raise ValueError("name at least one position, or none for everywhere")
+    for position in positions or ():
+        if not 0 <= position < config.context:
+            raise ValueError(f"there is no position {position}: this model's are 0 to {config.context - 1}")
 
 
-def _kept(words: Sequence[str]) -> tuple[HeadRef, ...]:
-    if not words:
-        raise ValueError
-    return () if words == ["none"] else tuple(map(HeadRef.parse, words))
-
-
-def _seed(words: Sequence[str]) -> int:
-    match words:
-        case []:
-            return 0
-        case ["seed", seed]:
-            return _number(seed)
-    raise ValueError
-
-
-def _number(text: str) -> int:
-    if not (text.isdecimal() and len(text) <= LONGEST_NUMBER):
-        raise ValueError
-    return int(text)
-
-
-def _places(text: str) -> list[int]:
-    """`3,5-7` is [3, 5, 6, 7]."""
-    places: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        run = range(_number(first), _number(last if dash else first) + 1)
-        if not run:
-            raise ValueError
-        places += run
-    return places
+def _at(positions: tuple[int, ...] | None) -> list[str]:
+    return [] if positions is None else [f"@{_ranges(positions)}"]
 
 
 def _ranges(places: Sequence[int]) -> str:

@@ -14,9 +14,9 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from engine.circuits.interventions.variants import Walk, at_a_time, repeated
 from engine.circuits.patching.corruption import differing
 from engine.circuits.patching.metrics import Metric, measured
-from engine.circuits.patching.variants import Walk, at_a_time, repeated
 from engine.model.config import ModelConfig
 from engine.model.transformer import Transformer
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.circuits import budget
-from engine.circuits.patching.variants import Run, Walk, repeated
+from engine.circuits.interventions.variants import Run, Walk, repeated
 from engine.circuits.scores.patterns import mass_on
 from engine.model.config import HeadRef
 from engine.model.transformer import Tap, Transformer, untapped

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.circuits.patching.edges import HeadInput, Part, PatchInputs, check, outputs, received, written
-from engine.circuits.patching.variants import Walk, repeated, widened
+from engine.circuits.interventions.edges import HeadInput, PatchInputs, check, outputs, received
+from engine.circuits.interventions.transplants import note_moved
+from engine.circuits.interventions.values import Part
+from engine.circuits.interventions.variants import Walk, repeated, widened
 from engine.circuits.weights.view import Weights
 from engine.model.config import HeadRef
 from engine.model.transformer import Transformer
@@ -66,11 +68,7 @@ def moved_note(
     _require_room(tokens, k, query, to)
 
     def swap(kept: dict[str, Tensor], change: Tensor) -> Tensor:
-        for sender in senders:
-            y = written(model, sender, kept)  # (B, T, d)
-            change[:, note] += y[:, to] - y[:, note]
-            change[:, to] += y[:, note] - y[:, to]
-        return change
+        return note_moved(model, kept, senders, note, to, change)
 
     return _compared(model, tokens, senders, outputs(senders), _inputs(receiver, together, "k"), swap, k, query)
 

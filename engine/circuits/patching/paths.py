@@ -16,13 +16,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import torch
 from torch import Tensor
 
+from engine.circuits.interventions import edges
+from engine.circuits.interventions.edges import HeadInput, PatchInputs, Receiver, Sender, at_places
 from engine.circuits.interventions.edits import hold, kept_of
-from engine.circuits.patching import edges
+from engine.circuits.interventions.variants import Run, Walk, at_a_time, repeated, widened
 from engine.circuits.patching.activations import Direction, Effects
 from engine.circuits.patching.corruption import differing
-from engine.circuits.patching.edges import HeadInput, PatchInputs, Receiver, Sender, at_places
 from engine.circuits.patching.metrics import Metric, measured
-from engine.circuits.patching.variants import Run, Walk, at_a_time, repeated, widened
 from engine.model.taps import Capture, chain
 from engine.model.transformer import Transformer, untapped
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.circuits.patching.edges import MLPRef
+from engine.circuits.interventions.edges import MLPRef
+from engine.circuits.interventions.variants import Walk, at_a_time, each_variant, repeated
 from engine.circuits.patching.metrics import Metric, measured
-from engine.circuits.patching.variants import Walk, at_a_time, each_variant, repeated
 from engine.circuits.weights.view import Weights, layer_of
 from engine.model.config import HeadRef
 from engine.model.taps import Capture, chain

@@ -6,9 +6,10 @@ import math
 
 from torch import Tensor
 
+from engine.circuits.interventions.edges import HeadInput
+from engine.circuits.interventions.values import Part
 from engine.circuits.patching.activations import Direction
 from engine.circuits.patching.corruption import differing, single_note
-from engine.circuits.patching.edges import HeadInput, Part
 from engine.circuits.patching.metrics import AttentionAndLead
 from engine.circuits.patching.paths import exact_paths
 from engine.circuits.scores.patterns import followers

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from engine.circuits.interventions.edges import Sender, senders_before
 from engine.circuits.patching.activations import Direction, Effects, Kind, Site, What, patch, sites
 from engine.circuits.patching.corruption import differing
-from engine.circuits.patching.edges import Sender, senders_before
 from engine.circuits.patching.metrics import LogitDifference, measured
 from engine.circuits.patching.paths import exact_paths
 from engine.work.jobs.reading import read

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.circuits.interventions.ablation import tap_for
-from engine.circuits.interventions.values import Intervention
+from engine.circuits.interventions.values import Intervention, PatchPath, Swap
 from engine.model.taps import Pause, chain
 from engine.model.tokenizer import Tokenizer
 from engine.model.transformer import Tap
@@ -36,11 +36,22 @@ def run_tap(
     Raises ValueError, in one line, for interventions that do not fit the model or the prompt.
     """
     pause, kinds = Pause(task.yield_point), {getattr(value, "kind", None) for value in interventions}
+    others = {text: _read_alike(opened, text, bos) for text in others_of(interventions)}
     reference = None
     if kinds & {"mean", "resample"}:
         rows = len(tokens) if "resample" in kinds else max(len(tokens), MEAN_ROWS)
         reference = _reference(opened, rows, tokens.shape[1], bos)
-    return chain(pause, tap_for(opened.model, tokens, interventions, bos, reference, pause), *watchers)
+    return chain(pause, tap_for(opened.model, tokens, interventions, bos, reference, pause, others), *watchers)
+
+
+def others_of(interventions: Sequence[Intervention]) -> set[str]:
+    """The texts of the other prompts that interventions take their values from."""
+    return {value.other for value in interventions if isinstance(value, Swap | PatchPath)}
+
+
+def _read_alike(opened: OpenModel, text: str, bos: int | None) -> Tensor:
+    """Another prompt as (1, T) tokens, with BOS where this one has it."""
+    return batch(opened.tokenizer.encode(text, bos is not None))
 
 
 def _reference(opened: OpenModel, rows: int, length: int, bos: int | None) -> Tensor:

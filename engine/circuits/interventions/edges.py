@@ -12,12 +12,11 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from engine.circuits.interventions.values import Part
 from engine.circuits.weights.view import Weights, layer_of
 from engine.model.config import HeadRef, ModelConfig
 from engine.model.taps import Capture
 from engine.model.transformer import Frame, Normalisation, Transformer
-
-Part = Literal["q", "k", "v"]
 
 
 class MLPRef(NamedTuple):
