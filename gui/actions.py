@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from engine.circuits.interventions.values import Intervention, KeepOnly
+from engine.model.config import HeadRef
 from engine.work.requests import Prompt, Repeat
 from engine.work.results import Analysis, Behaviour
+from gui.meddling.painting import LONGEST, Cell, brushed, note, painted
 from gui.prompts import samples
 from gui.state import ExplorerState, HeadOrder
-from gui.steps import removed_heads
+from gui.steps import Step, painted_pattern, with_changed, with_moved, with_value, without
+from gui.wording import sentence_case
+from gui.words.interventions import statement
 
 
 class Actions(QObject):
@@ -119,15 +124,82 @@ class Actions(QObject):
         head = self._state.held_head
         if head is not None:
             self._state.toggle_removal(head)
-            gone = head in removed_heads(self._state.selection.steps)
+            gone = head in self._state.removed_heads
             self.said.emit(f"Head {head} {'removed' if gone else 'put back'}", "Ctrl+Z takes that back.")
+
+    def intervene(self, value: Intervention) -> None:
+        """One more intervention, at the end of the stack."""
+        self._state.select(steps=with_value(self._state.selection.steps, value))
+        self.said.emit(sentence_case(statement(value)), "Ctrl+Z takes that back.")
+
+    @Slot(int, bool)
+    def switch_step(self, place: int, on: bool) -> None:
+        self._state.select(steps=with_changed(self._state.selection.steps, place, on=on))
+
+    @Slot(int, str)
+    def name_step(self, place: int, name: str) -> None:
+        self._state.select(steps=with_changed(self._state.selection.steps, place, name=name))
+
+    @Slot(int, int)
+    def move_step(self, place: int, to: int) -> None:
+        self._state.select(steps=with_moved(self._state.selection.steps, place, to))
+
+    @Slot(int)
+    def drop_step(self, place: int) -> None:
+        self._state.select(steps=without(self._state.selection.steps, [place]))
+
+    @Slot(object, bool)
+    def paint_attention(self, cells: Sequence[Cell], erases: bool) -> None:
+        """The shown head attends to these cells too, or no longer; each row is brought back to a sum of one."""
+        head = self._state.held_head
+        pattern = None if head is None else self._state.findings.pattern_of(head)
+        if head is None or pattern is None:
+            return
+        pattern = painted_pattern(self._state.selection.steps, head, pattern)
+        if len(pattern) > LONGEST:
+            self.said.emit("This prompt is too long to be painted on", f"Up to {LONGEST} tokens can be.")
+            return
+        values = brushed(pattern, cells, 0.0 if erases else 1.0)  # (T, T)
+        self._state.select(steps=with_value(self._state.selection.steps, painted(head, values)))
+        told = note(values, (row for row, _ in cells))
+        self.said.emit(
+            f"{head} attends as painted", f"{sentence_case(told)}. " * bool(told) + "Ctrl+Z takes that back."
+        )
+
+    def is_painting(self) -> bool:
+        return self._state.selection.painting
+
+    @Slot()
+    def toggle_painting(self) -> None:
+        self._state.select(painting=not self._state.selection.painting)
+
+    def shows_difference(self) -> bool:
+        return self._state.selection.difference
+
+    @Slot()
+    def toggle_difference(self) -> None:
+        self._state.select(difference=not self._state.selection.difference)
+
+    def circuit_heads(self) -> tuple[HeadRef, ...]:
+        """What the complement test keeps: the heads of the pinned pair, else those that are removed now, else the
+        pinned head."""
+        pair, gone = self._state.selection.pair, sorted(self._state.removed_heads)
+        held = self._state.held_head
+        return (pair.heads if pair is not None else ()) or tuple(gone) or (() if held is None else (held,))
+
+    @Slot()
+    def keep_circuit_only(self) -> None:
+        """The complement test: every head but those of the circuit is removed, and nothing else is done."""
+        kept = KeepOnly(self.circuit_heads())
+        self._state.select(steps=(Step(kept),))
+        self.said.emit(sentence_case(statement(kept)), "Ctrl+Z takes that back.")
 
     @Slot()
     def restore_all(self) -> None:
         self._state.select(steps=())
         self.said.emit("Every intervention taken back", "Ctrl+Z takes that back.")
 
-    def has_removals(self) -> bool:
+    def has_interventions(self) -> bool:
         return bool(self._state.selection.steps)
 
     def can_undo(self) -> bool:

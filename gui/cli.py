@@ -18,7 +18,7 @@ from gui.studio import Studio
 
 WORKSPACE_VIEWS = ("window", "circuit", "evidence")
 PANEL_VIEWS = (
-    *("heads", "head", "roles", "prediction", "removals", "tokens"),
+    *("heads", "head", "roles", "prediction", "interventions", "tokens"),
     *("diagram", "matrix", "pair", "page", "attention", "logits", "sweep", "walk"),
 )
 VIEWS = (*WORKSPACE_VIEWS, *PANEL_VIEWS)

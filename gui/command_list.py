@@ -8,6 +8,9 @@ from gui.actions import Actions
 from gui.commands import Command
 from gui.exporter import Exporter
 from gui.library import Library
+from gui.meddling.commands import intervention_commands
+from gui.meddling.offer_menu import OfferMenu
+from gui.meddling.stack_dialogs import StackDialogs
 from gui.memory import MemoryBudget
 from gui.model_commands import ModelDialogs, memory_commands, model_commands
 from gui.theme import ThemeManager
@@ -126,37 +129,20 @@ def prompt_commands(window: WindowDoings, dialogs: WindowDialogs, actions: Actio
     ]
 
 
-def head_commands(actions: Actions, window: WindowDoings) -> list[Command]:
+def history_commands(actions: Actions, window: WindowDoings) -> list[Command]:
     return [
         Command(
-            "remove.pinned",
-            "Head",
-            "Remove the pinned head, or put it back",
-            actions.toggle_removal,
-            "Takes the ringed head out of the model and shows the prediction before and after.",
-            ("R",),
-        ),
-        Command(
-            "remove.restore",
-            "Head",
-            "Put every head back",
-            actions.restore_all,
-            "Ends all removals.",
-            ("Shift+R",),
-            enabled=actions.has_removals,
-        ),
-        Command(
             "undo.undo",
-            "Head",
+            "Intervene",
             "Undo",
             actions.undo,
-            "Goes back one pin or removal.",
+            "Goes back one pin or intervention.",
             ("Ctrl+Z",),
             enabled=actions.can_undo,
         ),
         Command(
             "undo.redo",
-            "Head",
+            "Intervene",
             "Redo",
             actions.redo,
             "Goes forward again.",
@@ -165,7 +151,7 @@ def head_commands(actions: Actions, window: WindowDoings) -> list[Command]:
         ),
         Command(
             "go.let",
-            "Head",
+            "Intervene",
             "Let go",
             window.let_go,
             "Lets go of the preview, then of the token, then of the head.",
@@ -237,6 +223,7 @@ def _picture_commands(actions: Actions) -> list[Command]:
             "Shows the scores q·k/√d before the softmax instead of the attention that it makes of them.",
             ("Ctrl+Shift+R",),
             checked=actions.shows_raw_scores,
+            short="Raw",
         ),
     ]
 
@@ -337,6 +324,8 @@ def all_commands(
     themes: ThemeManager,
     memory: MemoryBudget,
     library: Library,
+    menu: OfferMenu,
+    stacks: StackDialogs,
 ) -> tuple[Command, ...]:
     """The whole list, menu by menu."""
     return (
@@ -344,7 +333,8 @@ def all_commands(
         *prompt_commands(window, dialogs, actions),
         *model_commands(dialogs, library),
         *memory_commands(memory),
-        *head_commands(actions, window),
+        *intervention_commands(actions, menu, stacks),
+        *history_commands(actions, window),
         *view_commands(actions, window, themes),
         *help_commands(dialogs),
     )

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu
 
-MENUS = ("File", "Prompt", "Model", "Head", "View", "Help")
+MENUS = ("File", "Prompt", "Model", "Intervene", "View", "Help")
 
 
 @dataclass(frozen=True)

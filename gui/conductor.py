@@ -95,7 +95,7 @@ class Conductor(QObject):
             self._state.find(analysis=self._state.findings.baseline)
         if self._state.selection.prompt.text == "" and self._state.selection.prompt.repeat is None:
             self._state.find(problem=None)  # what was wrong went with the text
-        if not self._state.selection.other:
+        if not self._state.compares:
             self._answered.pop("comparison", None)
             self._state.find(comparison=None, other_detail=None, other_problem=None)
         needs = self._needs()

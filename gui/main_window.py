@@ -15,6 +15,8 @@ from gui.dialogs import Dialogs
 from gui.dock_host import DockHost
 from gui.drops import DropZone
 from gui.library import Library
+from gui.meddling.offer_menu import OfferMenu
+from gui.meddling.stack_dialogs import StackDialogs
 from gui.memory import MemoryBudget
 from gui.menus import ChangingMenus
 from gui.outlets import Outlets
@@ -23,13 +25,13 @@ from gui.panels.attention_panel import AttentionPanel
 from gui.panels.diagram_panel import DiagramPanel
 from gui.panels.head_panel import HeadPanel
 from gui.panels.heads_panel import HeadsPanel
+from gui.panels.interventions_panel import InterventionsPanel
 from gui.panels.logits_panel import LogitsPanel
 from gui.panels.matrix_panel import MatrixPanel
 from gui.panels.page_panel import PagePanel
 from gui.panels.pair_panel import PairPanel
 from gui.panels.prediction_panel import PredictionPanel
 from gui.panels.prompt_panel import PromptPanel
-from gui.panels.removals_panel import RemovalsPanel
 from gui.panels.roles_panel import RolesPanel
 from gui.panels.sweep_panel import SweepPanel
 from gui.panels.walk_panel import WalkPanel
@@ -39,7 +41,8 @@ from gui.theme import BODY, ThemeManager, palette, style_sheet, ui_font
 from gui.top_bar import TopBar
 from gui.widgets.sentence_bar import SentenceBar
 from gui.widgets.toast import ToastStack
-from gui.wording import LEAD_ROLES, sentence_of
+from gui.wording import LEAD_ROLES
+from gui.words.sentence import sentence_of
 from gui.workspaces import WORKSPACES
 
 TRY_REPEAT = "Try one that repeats"
@@ -60,11 +63,24 @@ class MainWindow(QMainWindow):
         self.library = Library(state, settings, self)
         actions = self.actions_of_state
         self.dialogs = Dialogs(state, actions, self.library, themes, self)
-        commands = all_commands(self, self.dialogs, actions, self.outlets.window, themes, self.memory, self.library)
+        self.offers, self.stacks = OfferMenu(state, actions, themes, self), StackDialogs(state, actions, themes, self)
+        self.stacks.said.connect(self.say)
+        commands = all_commands(
+            self,
+            self.dialogs,
+            actions,
+            self.outlets.window,
+            themes,
+            self.memory,
+            self.library,
+            self.offers,
+            self.stacks,
+        )
         self.commands = self.dialogs.commands = CommandSet(commands, self)
         self._make_menus()
         self._join_library()
         self._fill_title_lines()
+        self.offers.serve((self.heads.view, self.head.view, self.diagram.view, self.matrix.view, self.prompt.strip))
         themes.changed.connect(self._apply_theme)
         state.selected.connect(self._on_selected)
         state.found.connect(self._on_found)
@@ -78,8 +94,8 @@ class MainWindow(QMainWindow):
         state, actions = self.state, self.actions_of_state
         self.top = TopBar(self)
         self.prompt = PromptPanel(state, actions)
-        self.heads, self.roles, self.head = HeadsPanel(state), RolesPanel(state), HeadPanel(state)
-        self.prediction, self.removals = PredictionPanel(state, actions), RemovalsPanel(state)
+        self.heads, self.roles, self.head = HeadsPanel(state), RolesPanel(state), HeadPanel(state, actions)
+        self.prediction, self.interventions = PredictionPanel(state, actions), InterventionsPanel(state, actions)
         self.diagram, self.matrix, self.pair = DiagramPanel(state), MatrixPanel(state), PairPanel(state)
         self.page, self.attention = PagePanel(state), AttentionPanel(state)
         self.logits, self.sweep, self.walk = LogitsPanel(state), SweepPanel(state), WalkPanel(state)
@@ -91,7 +107,7 @@ class MainWindow(QMainWindow):
             "roles": self.roles,
             "head": self.head,
             "prediction": self.prediction,
-            "removals": self.removals,
+            "interventions": self.interventions,
             "diagram": self.diagram,
             "matrix": self.matrix,
             "pair": self.pair,
@@ -157,7 +173,11 @@ class MainWindow(QMainWindow):
             self.menus.samples, [action("repeat.random"), action("prompt.compare"), action("repeat.bos")]
         )
         self.heads.add_controls(self.sort_menu, [action("picture.first"), action("picture.stripe")])
-        self.head.add_controls([action("picture.raw")])
+        self.head.add_controls([action("picture.raw"), action("picture.paint")])
+        self.interventions.add_controls(
+            [action("stack.difference"), action("stack.complement")],
+            [action(name) for name in ("stack.type", "stack.open", "stack.save", "remove.restore")],
+        )
 
     # ------------------------------------------------------------ following the state
     @Slot(frozenset)

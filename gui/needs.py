@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from engine.circuits.interventions.values import Intervention
 from engine.model.config import HeadRef
 from engine.work.requests import (
     Analyze,
@@ -31,6 +32,8 @@ from engine.work.requests import (
 )
 from engine.work.results import ModelInfo
 from gui.state import ExplorerState
+
+NOTHING: tuple[Intervention, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,15 +78,19 @@ def model_needs(state: ExplorerState) -> Iterator[Need]:
 
 
 def _comparison(state: ExplorerState, head: HeadRef | None) -> Iterator[Need]:
-    """Two prompts side by side; and where their patterns were too many to be kept the shown head on the other."""
+    """Two runs side by side: with and without interventions, or two prompts; and where their patterns were too many to
+    be kept the shown head in the other."""
     shown, now = state.selection, state.in_force
-    if not shown.other:
+    if state.shows_difference:
+        other, there = shown.prompt, NOTHING
+    elif shown.other:
+        other, there = Prompt(shown.other, bos=shown.prompt.bos), now
+    else:
         return
-    other = Prompt(shown.other, bos=shown.prompt.bos)
-    yield Need("comparison", Compare(shown.prompt, other, now))
+    yield Need("comparison", Compare(shown.prompt, other, now, there if state.shows_difference else None))
     found = state.findings.fitting_comparison
     if found is not None and found.second.patterns is None and head is not None:
-        yield Need("other_detail", ExamineHead(other, head, now))
+        yield Need("other_detail", ExamineHead(other, head, there))
 
 
 def requests_of(state: ExplorerState, names: Collection[str]) -> tuple[Request, ...]:

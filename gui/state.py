@@ -16,7 +16,7 @@ from engine.work.requests import Pair, PairKind, Prompt
 from engine.work.results import Analysis
 from gui.findings import Findings as Findings
 from gui.findings import Status as Status
-from gui.steps import Steps, in_force, with_removal_toggled
+from gui.steps import Steps, in_force, removed_heads, with_removal_toggled
 
 HeadOrder = Literal["layer", "induction", "previous"]
 EdgeSource = Literal["weights", "prompt"]
@@ -55,6 +55,8 @@ class Selection:
     order: HeadOrder = "layer"
     layers: tuple[int, int] | None = None  # first and last of those in the grid; None: all
     other: str | None = None  # the prompt to compare with; None: there is none
+    difference: bool = False  # what interventions change, instead of what they lead to
+    painting: bool = False  # whether dragging over a pattern paints it
     diagram: DiagramChoice = DiagramChoice()
     target: str = ""  # the token whose logit is explained, as typed; "": the best guess
     against: str = ""  # the token it is compared with; "": the mean of all
@@ -213,6 +215,22 @@ class ExplorerState(QObject):
     def in_force(self) -> tuple[Intervention, ...]:
         """The interventions that are switched on and fit the model and the prompt."""
         return in_force(self.selection.steps, self.findings.model, self.length)
+
+    @property
+    def removed_heads(self) -> frozenset[HeadRef]:
+        """The heads that write something else than their own now, at every position."""
+        model = self.findings.model
+        return removed_heads(self.in_force, None if model is None else model.config)
+
+    @property
+    def shows_difference(self) -> bool:
+        """Whether what interventions change is shown: the switch is on and there are some."""
+        return self.selection.difference and bool(self.in_force)
+
+    @property
+    def compares(self) -> bool:
+        """Whether panels show two runs side by side: with and without interventions, or two prompts."""
+        return self.shows_difference or bool(self.selection.other)
 
     @property
     def held_head(self) -> HeadRef | None:

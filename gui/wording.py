@@ -16,7 +16,6 @@ from engine.work.requests import Prompt
 from engine.work.results import (
     Analysis,
     Behaviour,
-    Comparison,
     Failure,
     HeadScores,
     MatcherGuess,
@@ -33,7 +32,7 @@ SMALL_MODEL = 50_000_000
 NOT_MEASURED = "not measured"
 
 
-Kind = Literal["waiting", "nothing", "repeats", "other", "removed"]
+Kind = Literal["waiting", "nothing", "repeats", "other", "removed", "changed"]
 Role = Literal["none", "positive", "negative"]
 LEADS: dict[Kind, str] = {
     "waiting": "",
@@ -41,6 +40,7 @@ LEADS: dict[Kind, str] = {
     "repeats": "Repeats",
     "other": "Does not repeat",
     "removed": "Removed",
+    "changed": "Changed",
 }
 
 
@@ -50,6 +50,7 @@ LEAD_ROLES: dict[Kind, Role] = {
     "repeats": "positive",
     "other": "none",
     "removed": "negative",
+    "changed": "negative",
 }
 
 
@@ -93,26 +94,6 @@ def number(value: float | None, signed: bool = False) -> str:
         return "–"
     text = f"{value:+.2f}" if signed else f"{value:.2f}"
     return text.replace("-", "−")
-
-
-def sentence_of(
-    behaviour: Behaviour | None,
-    analysis: Analysis | None,
-    baseline: Analysis | None,
-    opening: bool,
-    prompt: Prompt,
-    problem: Failure | None,
-) -> Sentence:
-    """The one sentence at the bottom of the window; it never speaks of another prompt than the present one."""
-    if opening:
-        return Sentence("waiting", "Opening the model …")
-    if not prompt.text.strip() and prompt.repeat is None:
-        return Sentence("nothing", "the prompt is empty: type a few words, some of them twice", offers_prompt=True)
-    if problem is not None:
-        return Sentence("waiting", escape(sentence_case(problem.title)), offers_prompt=True)
-    if analysis is not None and analysis.ablated and baseline is not None and baseline.prompt == analysis.prompt:
-        return removal_sentence(analysis, baseline)
-    return behaviour_sentence(behaviour, analysis)
 
 
 def behaviour_sentence(behaviour: Behaviour | None, analysis: Analysis | None) -> Sentence:
@@ -171,37 +152,6 @@ def _effect_part(behaviour: Behaviour, copied: Token) -> str:
     return f"without that head the chance of {name} {verb} {change}"
 
 
-def removal_sentence(analysis: Analysis, baseline: Analysis) -> Sentence:
-    """Before and after, while heads are removed: what became of the model's own best guess."""
-    heads = ", ".join(str(head) for head in analysis.ablated)
-    noun = "head" if len(analysis.ablated) == 1 else "heads"
-    first, now = baseline.predictions[0], analysis.predictions[0]
-    after = analysis.chance_of(first.id)
-    before, name = percent(first.probability), escape(spoken(first.text))
-    if abs(after - first.probability) < max(SOME_CHANCE, 0.1 * first.probability):
-        effect = f"the chance of {name} hardly changes ({before}, now {percent(after)})"
-    else:
-        verb = "falls" if after < first.probability else "rises"
-        effect = f"the chance of {name} {verb} from {before} to <b>{percent(after)}</b>"
-    if now.id != first.id:
-        effect += f"; the best guess is now {escape(spoken(now.text))} with {percent(now.probability)}"
-    return Sentence("removed", f"without {noun} <b>{heads}</b> {effect}", "Ctrl+Z puts it back")
-
-
-def removal_label(ablated: tuple[HeadRef, ...]) -> str:
-    """An entry of the log of removals."""
-    if not ablated:
-        return "every head"
-    return f"− {', '.join(str(head) for head in ablated)}" if len(ablated) <= 2 else f"− {len(ablated)} heads"
-
-
-def removal_tip(ablated: tuple[HeadRef, ...], best: str, chance: str, loss: float | None) -> str:
-    """The same in full."""
-    heads = f"Without {', '.join(str(head) for head in ablated)}" if ablated else "With every head in place"
-    surprise = NOT_MEASURED if loss is None else f"{number(loss)} nats"
-    return f"{heads} the chance of {best} is {chance}; mean loss of the prompt {surprise}. Click to see it again."
-
-
 def matcher_sentence(matcher: tuple[MatcherGuess, ...], last: Token) -> str:
     """What a literal matcher would guess: it looks up what followed earlier copies of the last token."""
     if not matcher:
@@ -242,30 +192,6 @@ def badge_tooltip(row: HeadScores, scores: RoleScores) -> str:
         f"measured on {probe(scores)}",
     ]
     return "\n".join(lines)
-
-
-def moved_tooltip(moved: float) -> str:
-    """How far a head moves its attention from prompt A to prompt B."""
-    if math.isnan(moved):
-        return f"how far it moves: {NOT_MEASURED}, as no token after the change stands in both prompts"
-    return (
-        f"moves {percent(moved)} of its attention from A to B (total variation, mean over the tokens from the first "
-        "change on)"
-    )
-
-
-def comparison_note(comparison: Comparison | None, problem: Failure | None) -> str:
-    """The line under the two prompts: what becomes of the prediction, or why they cannot be compared."""
-    if problem is not None:
-        return f"Prompt B: {problem.title}."
-    if comparison is None:
-        return "Reading both prompts …"
-    first, second = comparison.first.predictions[0], comparison.second.predictions[0]
-    there = percent(comparison.second.chance_of(first.id))
-    best = "" if second.id == first.id else f"; B is continued by {spoken(second.text)} ({percent(second.probability)})"
-    alike = len(comparison.aligned)
-    apart = "" if alike == len(comparison.first.tokens) else f" · {alike} tokens stand in both"
-    return f"{spoken(first.text)}: {percent(first.probability)} in A, {there} in B{best}{apart}"
 
 
 def criteria_tooltip(role: HeadRole) -> str:
@@ -326,15 +252,6 @@ def roles_notes(scores: RoleScores | None) -> tuple[str, str]:
     if not scores.complete:
         parts.append("still measuring")
     return " · ".join(parts), probe(scores)
-
-
-def prediction_note(analysis: Analysis) -> tuple[str, str]:
-    """After which token, and with what removed; and the same as a sentence for the tooltip."""
-    last = f"after {spoken(analysis.tokens[-1].text)}" if analysis.tokens else ""
-    if not analysis.ablated:
-        return last, f"The ten most probable next tokens {last}."
-    heads = ", ".join(str(head) for head in analysis.ablated)
-    return f"without {heads}", f"The ten most probable next tokens {last} while these heads are removed: {heads}."
 
 
 def pinned_guess(analysis: Analysis, destination: int | None) -> str:

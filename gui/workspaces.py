@@ -38,7 +38,7 @@ EXPLORE = Workspace(
     (
         Column((Cell(("heads",), 10), Cell(("roles",), 11)), 48),
         Column((Cell(("head",)),), 56),
-        Column((Cell(("prediction",), 2), Cell(("removals",), 1)), 28),
+        Column((Cell(("prediction",), 2), Cell(("interventions",), 1)), 28),
     ),
 )
 CIRCUIT = Workspace(
@@ -58,7 +58,7 @@ EVIDENCE = Workspace(
     (
         Column((Cell(("head",), 1), Cell(("attention",), 1)), 44),
         Column((Cell(("walk",), 1), Cell(("logits",), 1)), 40),
-        Column((Cell(("removals",), 1), Cell(("sweep",), 1)), 34),
+        Column((Cell(("interventions",), 1), Cell(("sweep",), 1)), 34),
     ),
 )
 WORKSPACES = {workspace.name: workspace for workspace in (EXPLORE, CIRCUIT, EVIDENCE)}

@@ -16,7 +16,6 @@ from gui.export import Table
 from gui.panel import Panel
 from gui.roles import telling_score
 from gui.state import DiagramChoice, ExplorerState, Findings, Hover, Selection, changed
-from gui.steps import removed_heads
 from gui.theme import Theme
 from gui.widgets.diagram_menu import DiagramMenu
 from gui.widgets.diagram_model import FROM_WEIGHTS, Filter, HeadMark, Kind, Telling, bare, of_prompt
@@ -200,7 +199,7 @@ class DiagramPanel(Panel):
         return bare(model.layers, model.heads, model.config.positions in ("absolute", "shortformer"))
 
     def _mark(self) -> None:
-        scores, removed = self._state.findings.fitting_scores, removed_heads(self._state.selection.steps)
+        scores, removed = self._state.findings.fitting_scores, self._state.removed_heads
         marks = {}
         for row in scores.heads if scores is not None else ():
             best = telling_score(row)

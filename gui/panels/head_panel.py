@@ -14,15 +14,16 @@ from typing_extensions import override
 from engine.model.config import HeadRef
 from engine.work.requests import ExamineHead, Request
 from engine.work.results import HeadScores
+from gui.actions import Actions
 from gui.export import Table
 from gui.needs import requests_of
 from gui.panel import Panel
 from gui.roles import role_of
 from gui.state import ExplorerState, Findings, Hover, Selection, changed
-from gui.steps import removed_heads
 from gui.theme import Theme
 from gui.widgets.pattern_view import PatternView
 from gui.wording import criteria_tooltip, head_note, head_title
+from gui.words.comparison import sides_of
 
 Shown = tuple[object, ...]
 
@@ -30,11 +31,12 @@ Shown = tuple[object, ...]
 class HeadPanel(Panel):
     """The pattern of the hovered or pinned head; pointing at a cell tells who attends to whom."""
 
-    def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
+    def __init__(self, state: ExplorerState, actions: Actions, parent: QWidget | None = None) -> None:
         self.view = PatternView()
         super().__init__("Head", self.view, parent)
         self._state = state
         self._shown: Shown = ()
+        self.view.painted.connect(actions.paint_attention)
         self.view.cellHovered.connect(self._point)
         self.view.cellClicked.connect(self._pin_cell)
         state.selected.connect(self._on_selected)
@@ -92,6 +94,8 @@ class HeadPanel(Panel):
     def _on_selected(self, new: Selection, old: Selection) -> None:
         if changed(new, old, "stripe"):
             self._show_stripe()
+        if changed(new, old, "painting"):
+            self.view.set_painting(new.painting)
         if not changed(new, old, "prompt"):  # a new prompt shows once it is read
             self._show()
 
@@ -118,6 +122,8 @@ class HeadPanel(Panel):
         key: Shown = (*runs, head, kind, self._state.selection.hide_first)
         if key != self._shown:
             self._shown = key
+            compared = found.fitting_comparison
+            self.view.set_difference("" if compared is None else sides_of(compared).difference)
             self.view.set_values(values, kind, analysis.tokens)
         focus, hover = self._state.focus, self._state.hover
         self.view.set_marks(focus.destination, focus.source)
@@ -148,8 +154,8 @@ class HeadPanel(Panel):
         scores = self._state.findings.fitting_scores
         row = next((row for row in scores.heads if row.ref == head), None) if scores is not None else None
         self.set_title(head_title(head, row), _role(row))
-        selection, focus = self._state.selection, self._state.focus
-        note = head_note(head in removed_heads(selection.steps), focus.pinned, self._state.hover.head is not None)
+        focus = self._state.focus
+        note = head_note(head in self._state.removed_heads, focus.pinned, self._state.hover.head is not None)
         self.set_note(note, criteria_tooltip(role_of(row)) if row is not None else "")
 
 

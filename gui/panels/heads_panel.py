@@ -15,13 +15,12 @@ from gui.export import Cell, Table
 from gui.panel import Panel
 from gui.roles import telling_score
 from gui.state import ExplorerState, Findings, Hover, Selection, changed
-from gui.steps import removed_heads
 from gui.theme import Theme
 from gui.widgets.atlas_view import AtlasView, Badge
-from gui.wording import badge_tooltip, moved_tooltip
+from gui.wording import badge_tooltip
+from gui.words.comparison import colours_note, colours_tip, moved_tooltip, sides_of
 
 NOT_KEPT = "attention of every head: not kept, as the prompt is too long for the memory budget; save a head instead"
-DIFFERENCE_TIP = "For every cell the attention on prompt A minus that on prompt B; empty where they agree."
 NOTABLE_MOVE = 0.2
 FEW_LAYERS, BLOCK = 6, 5  # where there are more, the grid can be cut down to some of them
 
@@ -98,7 +97,7 @@ class HeadsPanel(Panel):
         if changed(new, old, "layers"):
             self._show_layers()
         if changed(new, old, "steps"):
-            self.view.set_removed(removed_heads(new.steps))
+            self.view.set_removed(self._state.removed_heads)
         self._mark()
 
     @Slot(object, object)
@@ -116,7 +115,7 @@ class HeadsPanel(Panel):
             self._show_scores()
             self._show_stripe()
         if changed(new, old, "analysis", "scores", "behaviour"):
-            self.view.set_removed(removed_heads(self._state.selection.steps))
+            self.view.set_removed(self._state.removed_heads)
             self._mark()
 
     @Slot(object, object)
@@ -126,8 +125,9 @@ class HeadsPanel(Panel):
 
     def _show_patterns(self) -> None:
         analysis, compared = self._state.findings.analysis, self._state.findings.fitting_comparison
-        self.set_title("Attention heads" if compared is None else "Attention heads: A minus B")
-        self.set_note("" if compared is None else "orange: more in A, blue: more in B", DIFFERENCE_TIP)
+        sides = None if compared is None else sides_of(compared)
+        self.set_title("Attention heads" if sides is None else f"Attention heads: {sides.difference}")
+        self.set_note(*(("", "") if sides is None else (colours_note(sides), colours_tip(sides))))
         if compared is not None:
             self.view.set_thumbnails(compared.thumbnails, signed=True)
         elif analysis is not None:
@@ -202,7 +202,9 @@ def changes(compared: Comparison) -> dict[HeadRef, Badge]:
     for row in compared.first_scores:
         moved = float(compared.moved[row.layer, row.head])
         text = f"Δ {moved:.2f}" if np.isfinite(moved) else ""
-        found[row.ref] = Badge(text, "accent" if moved >= NOTABLE_MOVE else "none", moved_tooltip(moved))
+        found[row.ref] = Badge(
+            text, "accent" if moved >= NOTABLE_MOVE else "none", moved_tooltip(moved, sides_of(compared))
+        )
     return found
 
 

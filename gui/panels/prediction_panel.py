@@ -1,4 +1,4 @@
-"""What comes next: the ten best tokens, before and after a removal, and what a literal matcher would guess."""
+"""What comes next: the ten best tokens, before and after an intervention, and what a literal matcher would guess."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from gui.state import ExplorerState, Findings, Hover, Selection, changed
 from gui.theme import SECONDARY, Role, Theme, ui_font
 from gui.widgets.bar_list import BarList, BarRow
 from gui.widgets.token_text import spoken, visible
-from gui.wording import matcher_sentence, pinned_guess, prediction_note
+from gui.wording import matcher_sentence, pinned_guess
+from gui.words.comparison import PROMPTS, sides_of
+from gui.words.interventions import prediction_note
 
 
 class PredictionPanel(Panel):
@@ -60,7 +62,7 @@ class PredictionPanel(Panel):
 
     @override
     def numbers(self) -> Table:
-        """The ten best, and with every head in place where heads are removed."""
+        """The ten best, and without interventions while some are in force."""
         found = self._state.findings
         header: tuple[str, ...] = ("token", "id", "probability", "logit")
         if found.analysis is None:
@@ -109,11 +111,12 @@ class Beside:
 
 
 def beside_of(found: Findings) -> Beside | None:
-    """The other prompt while two are compared, else the same prompt with every head while some are removed."""
-    if found.fitting_comparison is not None:
-        return Beside(found.fitting_comparison.second, "on prompt B")
-    if found.analysis is not None and found.analysis.ablated and found.baseline is not None:
-        return Beside(found.baseline, "with every head in place")
+    """The other prompt while two are compared, else the same prompt untouched while interventions are in force."""
+    compared = found.fitting_comparison
+    if compared is not None and sides_of(compared) is PROMPTS:
+        return Beside(compared.second, "on prompt B")
+    if found.analysis is not None and found.analysis.interventions and found.baseline is not None:
+        return Beside(found.baseline, "without interventions")
     return None
 
 

@@ -16,7 +16,8 @@ from gui.state import ExplorerState, Findings, Hover, Selection, changed
 from gui.theme import SECONDARY, Theme, ui_font
 from gui.widgets.prompt_edit import PromptEdit
 from gui.widgets.token_strip import TokenStrip
-from gui.wording import comparison_note, prompt_note
+from gui.wording import prompt_note
+from gui.words.comparison import PROMPTS, comparison_note, sides_of
 
 PLACEHOLDER = "Type a text in which something repeats"
 
@@ -166,7 +167,7 @@ class PromptPanel(QWidget):
             self.other.set_prompt(text)
 
     def _show_comparison(self, compared: Comparison | None) -> None:
-        if compared is None:
+        if compared is None or sides_of(compared) is not PROMPTS:
             self.strip.set_apart(frozenset())
             return
         first, second = compared.first.tokens, compared.second.tokens
@@ -199,8 +200,10 @@ class PromptPanel(QWidget):
     def _describe(self) -> None:
         found = self._state.findings
         note = prompt_note(self._state.selection.prompt, found.analysis, found.problem)
-        if self._state.selection.other is not None and found.problem is None:
-            note = comparison_note(found.fitting_comparison, found.other_problem)
+        compared = found.fitting_comparison
+        prompts = compared if compared is not None and sides_of(compared) is PROMPTS else None
+        if self._state.selection.other is not None and not self._state.shows_difference and found.problem is None:
+            note = comparison_note(prompts, found.other_problem)
         self._note.setText(note)
         self._note.setToolTip(self._note.text())
 

@@ -13,11 +13,10 @@ from gui.export import Table
 from gui.panel import Panel
 from gui.state import ExplorerState, Findings, Selection, changed
 from gui.theme import Theme
-from gui.widgets.score_model import HeadChange
+from gui.widgets.score_model import MEDDLING_COLUMNS, PROMPT_COLUMNS, HeadChange
 from gui.widgets.score_table import ScoreTable
 from gui.wording import chance_of, probe, roles_notes
-
-ON_PROMPTS = "on prompts A and B"
+from gui.words.comparison import PROMPTS, Sides, sides_of
 
 
 class RolesPanel(Panel):
@@ -51,7 +50,7 @@ class RolesPanel(Panel):
         """The table as shown, in full precision."""
         scores, compared = self._state.findings.scores, self._state.findings.fitting_comparison
         if compared is not None:
-            return _table_of(changes_of(compared))
+            return _table_of(changes_of(compared), sides_of(compared))
         header = (
             "head",
             "previous_token",
@@ -79,16 +78,19 @@ class RolesPanel(Panel):
         if changed(new, old, "scores", "model", "comparison"):
             self._show(new)
         if changed(new, old, "scores", "model", "status", "comparison"):
-            compared = new.fitting_comparison is not None
-            self.set_title("Roles" if not compared else "Changes")
-            self.set_note(*((ON_PROMPTS, ON_PROMPTS) if compared else roles_notes(new.scores)))
+            compared = new.fitting_comparison
+            self.set_title("Roles" if compared is None else "Changes")
+            self.set_note(
+                *(roles_notes(new.scores) if compared is None else (measured_on(compared), measured_on(compared)))
+            )
         if changed(new, old, "scores", "analysis", "behaviour"):
             self._mark()
 
     def _show(self, found: Findings) -> None:
         scores, compared = found.scores, found.fitting_comparison
         if compared is not None:
-            self.table.set_changes(changes_of(compared), ON_PROMPTS)
+            columns = PROMPT_COLUMNS if sides_of(compared) is PROMPTS else MEDDLING_COLUMNS
+            self.table.set_changes(changes_of(compared), columns, measured_on(compared))
         elif scores is not None:
             self.table.set_scores(scores.heads, chance_of(scores), probe(scores))
         else:
@@ -98,8 +100,13 @@ class RolesPanel(Panel):
         self.table.set_selected(self._state.held_head)
 
 
+def measured_on(compared: Comparison) -> str:
+    """What the scores of the two runs were measured on."""
+    return "on prompts A and B" if sides_of(compared) is PROMPTS else "on this prompt"
+
+
 def changes_of(compared: Comparison) -> tuple[HeadChange, ...]:
-    """A row for every head on the two prompts."""
+    """A row for every head in the two runs."""
 
     def moved(layer: int, head: int) -> float | None:
         value = float(compared.moved[layer, head])
@@ -109,11 +116,11 @@ def changes_of(compared: Comparison) -> tuple[HeadChange, ...]:
     return tuple(HeadChange(first, second, moved(first.layer, first.head)) for first, second in pairs)
 
 
-def _table_of(changes: tuple[HeadChange, ...]) -> Table:
+def _table_of(changes: tuple[HeadChange, ...], sides: Sides) -> Table:
     names = ("previous_token", "duplicate_token", "induction", "chance", "n_rows")
-    header = ("head", "moved", *(f"{name} {side}" for name in names for side in "AB"))
+    header = ("head", "moved", *(f"{name} {side}" for name in names for side in sides))
     rows = [
         (str(row.ref), row.moved, *(getattr(side, name) for name in names for side in (row.first, row.second)))
         for row in changes
     ]
-    return Table("changes from prompt A to prompt B", header, rows)
+    return Table(f"changes, {sides.difference}", header, rows)

@@ -33,6 +33,7 @@ from engine.work.results import Token
 from gui.theme import DARK, SECONDARY, Theme, mono_font, ui_font
 from gui.widgets.focus import KEYBOARD_REASONS
 from gui.widgets.pattern_axes import PatternFrame, fitted_plot
+from gui.widgets.pattern_brush import Stroke
 from gui.widgets.pattern_paint import (
     AxisPainter,
     Kind,
@@ -46,6 +47,7 @@ from gui.widgets.pattern_paint import (
 from gui.widgets.token_text import spoken, visible
 
 Cell = tuple[int, int]
+_BRUSH = "Drag paints attention, with Shift it erases · each stroke can be undone (Ctrl+Z)"
 _HINT = "Point at a cell to read it · wheel zooms, drag moves, double click shows all"
 _VERB = re.compile(r"(?<=\)) (attends to|scores) (?=“|a part)")  # gives way to an arrow where room is short
 _STEPS = {
@@ -57,10 +59,12 @@ _STEPS = {
 
 
 class PatternView(QWidget):
-    """`cellHovered` carries (destination, source) or None, `cellClicked` the two positions."""
+    """`cellHovered` carries (destination, source) or None, `cellClicked` the two positions, `painted` the cells of one
+    stroke and whether it erases (Shift)."""
 
     cellHovered = Signal(object)
     cellClicked = Signal(int, int)
+    painted = Signal(object, bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,6 +72,7 @@ class PatternView(QWidget):
         self._values: NDArray[Any] = np.zeros((0, 0), np.float32)
         self._places: NDArray[np.uint16] = np.zeros((0, 0), np.uint16)
         self._kind: Kind = "attention"
+        self._difference = ""
         self._tokens: tuple[Token, ...] = ()
         self._labels: list[str] = []
         self._stripe: NDArray[np.bool_] | None = None
@@ -81,6 +86,7 @@ class PatternView(QWidget):
         self._room = 0.0  # px for a label
         self._pressed: QPointF | None = None
         self._dragged = False
+        self._brush: Stroke | None = None  # there while dragging paints instead of moving the picture
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -103,6 +109,16 @@ class PatternView(QWidget):
             self._cell = self._token = self._stripe = None
             self._mark = (None, None)
         self._arrange(keep_zoom=same_size)
+
+    def set_painting(self, on: bool) -> None:
+        """Whether dragging, and Enter, paint cells."""
+        self._brush = Stroke() if on else None
+        self.setCursor(Qt.CursorShape.CrossCursor if on else Qt.CursorShape.ArrowCursor)
+        self.update()
+
+    def set_difference(self, words: str) -> None:
+        """What a difference is called, e.g. "A minus B"."""
+        self._difference = words
 
     def set_marks(self, destination: int | None, source: int | None) -> None:
         """The pinned row (current token) and the cell of the source it attends to."""
@@ -170,6 +186,8 @@ class PatternView(QWidget):
         if self._stripe is not None:
             paint_stripe(painter, frame, self._stripe, theme)
         self._paint_marks(painter)
+        if self._brush is not None:
+            self._brush.paint(painter, frame, theme)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         axes = AxisPainter(painter, frame, self._labels, self._room, mono_font(theme.px(SECONDARY)))
         axes.rows(self._bright(0), theme.subtle)
@@ -241,7 +259,7 @@ class PatternView(QWidget):
         if cell is None and self._mark[0] is not None and self._mark[1] is not None:
             cell = (self._mark[0], self._mark[1])
         if cell is None or max(cell) >= len(self._tokens):
-            return _HINT, ""
+            return (_HINT if self._brush is None else _BRUSH), ""
         row, column = cell
         value = float(self._values[row, column])
         places = (
@@ -251,8 +269,8 @@ class PatternView(QWidget):
         if self._kind == "attention":
             return f"{places[0]} attends to {places[1]} with ", f"{value:.2f}"
         if self._kind == "difference":
-            number = f"{value:+.2f}" if np.isfinite(value) else "nothing: no such place in B"
-            return f"{places[0]} attends to {places[1]}, A minus B: ", number
+            number = f"{value:+.2f}" if np.isfinite(value) else "nothing: no such place there"
+            return f"{places[0]} attends to {places[1]}, {self._difference}: ", number
         number = f"{value:+.2f}" if np.isfinite(value) else "no score: it comes later"
         return f"{places[0]} scores {places[1]} with ", number
 
@@ -263,7 +281,10 @@ class PatternView(QWidget):
     # ------------------------------------------------------------ mouse
     @override
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._pressed is not None and event.buttons() & Qt.MouseButton.LeftButton:
+        if self._brush is not None and self._brush.cells:
+            self._brush.go_to(self._frame.cell_at(event.position()))
+            self.update()
+        elif self._pressed is not None and event.buttons() & Qt.MouseButton.LeftButton:
             moved = event.position() - self._pressed
             if self._dragged or moved.manhattanLength() > 4:
                 self._dragged, self._pressed = True, event.position()
@@ -274,15 +295,27 @@ class PatternView(QWidget):
 
     @override
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton:
+        cell = self._frame.cell_at(event.position())
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        if self._brush is not None and cell is not None:
+            self._brush.begin(cell, bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+            self.update()
+        else:
             self._pressed, self._dragged = event.position(), False
 
     @override
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._end_stroke()
         cell = self._frame.cell_at(event.position())
         if self._pressed is not None and not self._dragged and cell is not None:
             self.cellClicked.emit(*cell)
         self._pressed = None
+
+    def _end_stroke(self) -> None:
+        if self._brush is not None and self._brush.cells:
+            cells, erases = self._brush.end()
+            self.painted.emit(cells, erases)
 
     @override
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
@@ -309,7 +342,11 @@ class PatternView(QWidget):
         if key in _STEPS and self._tokens:
             self._step(*_STEPS[key])
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space) and self._cell is not None:
-            self.cellClicked.emit(*self._cell)
+            if self._brush is None:
+                self.cellClicked.emit(*self._cell)
+            else:
+                self._brush.begin(self._cell, bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+                self._end_stroke()
         elif key == Qt.Key.Key_Home:
             self.reset_zoom()
         else:

@@ -109,37 +109,50 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 
-def _on_either(title: str, tip: str, role: Role) -> tuple[Column, Column]:
-    """A score on prompt A and the same on prompt B."""
+def change_columns(first: str, second: str, where: tuple[str, str]) -> tuple[Column, ...]:
+    """How far every head moves between two runs of those names, and its scores in either; `where` says it in words."""
+    moved = "How much of its attention the head moves: total variation, mean over the tokens from the first change on."
+    titles = (first, second)
+    return (
+        COLUMNS[0],
+        Column("moved", moved, lambda row: row.moved, lambda row: _plain(row.moved), "accent"),
+        *_on_either("induction", "Mean attention to what followed an earlier copy", "induction", titles, where),
+        *_on_either("previous", "Mean attention to the token just before", "previous", titles, where),
+    )
+
+
+def _on_either(
+    title: str, tip: str, role: Role, names: tuple[str, str], where: tuple[str, str]
+) -> tuple[Column, Column]:
+    """A score in the first run and the same in the second."""
 
     def score(of: HeadScores) -> float | None:
         return of.induction if role == "induction" else of.previous_token
 
     return (
-        Column(f"{title} A", f"{tip}, on prompt A.", lambda r: score(r.first), lambda r: _plain(score(r.first)), role),
         Column(
-            f"{title} B", f"{tip}, on prompt B.", lambda r: score(r.second), lambda r: _plain(score(r.second)), role
+            f"{title} {names[0]}",
+            f"{tip}, {where[0]}.",
+            lambda r: score(r.first),
+            lambda r: _plain(score(r.first)),
+            role,
+        ),
+        Column(
+            f"{title} {names[1]}",
+            f"{tip}, {where[1]}.",
+            lambda r: score(r.second),
+            lambda r: _plain(score(r.second)),
+            role,
         ),
     )
 
 
-CHANGE_COLUMNS: tuple[Column, ...] = (
-    COLUMNS[0],
-    Column(
-        "moved",
-        "How much of its attention the head moves from A to B: total variation, mean over the tokens from the first "
-        "change on.",
-        lambda row: row.moved,
-        lambda row: _plain(row.moved),
-        "accent",
-    ),
-    *_on_either("induction", "Mean attention to the token after an earlier copy of the current one", "induction"),
-    *_on_either("previous", "Mean attention to the token just before", "previous"),
-)
+PROMPT_COLUMNS = change_columns("A", "B", ("on prompt A", "on prompt B"))
+MEDDLING_COLUMNS = change_columns("after", "before", ("under the interventions", "without them"))
 
 
 class ScoreModel(QAbstractTableModel):
-    """One row for each head: its scores as the engine measured them, or what becomes of them on another prompt."""
+    """One row for each head: its scores as the engine measured them, or what becomes of them in another run."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)

@@ -30,7 +30,7 @@ from typing_extensions import override
 from engine.model.config import HeadRef
 from engine.work.results import HeadScores
 from gui.theme import DARK, SECONDARY, SMALLEST, Theme, mono_font, ui_font
-from gui.widgets.score_model import CHANGE_COLUMNS, COLUMNS, ROLE, Column, HeadChange, Row, ScoreModel, ScoreOrder
+from gui.widgets.score_model import COLUMNS, ROLE, Column, HeadChange, Row, ScoreModel, ScoreOrder
 
 _INDUCTION, _MOVED = 2, 1  # the columns sorted by at first
 
@@ -122,15 +122,15 @@ class ScoreTable(QTableView):
         """`chance` is what uniform attention gives, `caption` the probe ("random repeats, n = 400"), for tips."""
         self._set_rows(scores, COLUMNS, chance, caption)
 
-    def set_changes(self, changes: tuple[HeadChange, ...], caption: str) -> None:
-        """Every head on two prompts, those that move most first."""
-        self._set_rows(changes, CHANGE_COLUMNS, None, caption)
+    def set_changes(self, changes: tuple[HeadChange, ...], columns: tuple[Column, ...], caption: str) -> None:
+        """Every head in two runs, those that move most first; `columns` as score_model.change_columns makes them."""
+        self._set_rows(changes, columns, None, caption)
 
     def _set_rows(self, rows: tuple[Row, ...], columns: tuple[Column, ...], chance: float | None, caption: str) -> None:
         others = columns is not self._scores.columns
         self._scores.set_rows(rows, columns, chance, caption)
         if others:
-            self.sortByColumn(_MOVED if columns is CHANGE_COLUMNS else _INDUCTION, Qt.SortOrder.DescendingOrder)
+            self.sortByColumn(_INDUCTION if columns is COLUMNS else _MOVED, Qt.SortOrder.DescendingOrder)
         self._share_width()
         self.setAccessibleDescription(caption)
 

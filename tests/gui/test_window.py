@@ -18,9 +18,9 @@ from engine.work.results import Failure
 from gui.panels.prediction_panel import Beside, bar_rows
 from gui.repeat_dialog import RepeatDialog
 from gui.state import Hover
-from gui.steps import Step, removed_heads
+from gui.steps import Step
 from gui.theme import load_fonts
-from gui.wording import removal_label
+from gui.words.interventions import outcome_label
 from tests.gui import canned
 from tests.gui.conftest import Stage, staged
 
@@ -345,18 +345,18 @@ def test_that_removals_are_logged_with_before_and_after_and_can_be_gone_back_to(
     stage.click_head(HeadRef(0, 0))
     stage.key(Qt.Key.Key_R)
     stage.settle()
-    log = stage.window.removals
-    assert [row[0] for row in log.numbers().rows] == ["", "1.3", "1.3 0.0"]
+    log = stage.window.interventions
+    assert [row[0] for row in log.numbers().rows] == ["", "zero 1.3", "zero 1.3; zero 0.0"]
     before, after = (log.numbers().rows[place][1] for place in (0, 1))
     assert isinstance(before, float)
     assert after is None or after < before
     log.bars.rowClicked.emit(1)
     stage.settle()
-    assert removed_heads(stage.state.selection.steps) == {HeadRef(1, 3)}
+    assert stage.state.removed_heads == {HeadRef(1, 3)}
     assert len(log.numbers().rows) == 3
     stage.type("one two one")
     stage.settle()
-    assert [row[0] for row in log.numbers().rows] == ["", "1.3"]
+    assert [row[0] for row in log.numbers().rows] == ["", "zero 1.3"]
 
 
 def test_that_the_log_of_removals_keeps_the_whole_model_and_the_latest(stage: Stage) -> None:
@@ -364,5 +364,6 @@ def test_that_the_log_of_removals_keeps_the_whole_model_and_the_latest(stage: St
     for head in heads:
         stage.state.select(steps=(Step(Ablate((head,))),))
         stage.settle()
-    assert [row[0] for row in stage.window.removals.numbers().rows] == ["", "0.2", "1.0", "1.1", "1.2"]
-    assert removal_label(tuple(heads)) == "− 6 heads"
+    kept = [row[0] for row in stage.window.interventions.numbers().rows]
+    assert kept == ["", "zero 0.2", "zero 1.0", "zero 1.1", "zero 1.2"]
+    assert outcome_label([Ablate(tuple(heads))]) == "− 6 heads"

@@ -8,6 +8,7 @@ from engine.model.config import HeadRef
 from engine.work.requests import Prompt, removing
 from engine.work.results import Behaviour, HeadScores, MatcherGuess, Prediction, Token
 from gui import wording
+from gui.words.interventions import intervention_sentence
 from tests.gui import canned
 
 PROMPT = Prompt(canned.SAMPLE)
@@ -113,21 +114,21 @@ def test_that_nothing_is_said_of_a_prompt_not_yet_read() -> None:
 
 def test_that_before_and_after_are_told_while_a_head_is_removed() -> None:
     removed = canned.analysis_of(PROMPT, (HeadRef(1, 3),))
-    text = wording.removal_sentence(removed, ANALYSIS).plain
+    text = intervention_sentence(removed, ANALYSIS).plain
     assert text == "without head 1.3 the chance of “Orla” falls from 88 % to 9 %"
 
 
 def test_that_a_guess_that_left_the_ten_best_is_said_so() -> None:
     removed = canned.analysis_of(PROMPT, (HeadRef(1, 3), HeadRef(1, 0)))
     others = tuple(row for row in removed.predictions if row.text != " Orla")
-    text = wording.removal_sentence(replace(removed, predictions=others), ANALYSIS).plain
+    text = intervention_sentence(replace(removed, predictions=others), ANALYSIS).plain
     assert text.startswith("without heads 1.3, 1.0")
     assert "the chance of “Orla” falls from 88 % to 9 %; the best guess is now “of” with 2 %" in text
 
 
 def test_that_a_removal_that_changes_nothing_is_said_so() -> None:
     removed = replace(ANALYSIS, interventions=removing((HeadRef(0, 1),)))
-    assert "hardly changes (88 %, now 88 %)" in wording.removal_sentence(removed, ANALYSIS).plain
+    assert "hardly changes (88 %, now 88 %)" in intervention_sentence(removed, ANALYSIS).plain
 
 
 def test_that_the_users_own_words_cannot_become_markup() -> None:
