@@ -36,7 +36,7 @@ def _command(given: list[str]) -> int:
     render.add_argument("--corrupt", metavar="TEXT", help="a second prompt to compare with")
     render.add_argument("--view", metavar="NAME")
     render.add_argument("--list-views", action="store_true")
-    render.add_argument("--select", metavar="head=L.H,token=N", default="")
+    render.add_argument("--select", metavar="head=L.H,token=N,pair=L.H>L.H:K", default="")
     render.add_argument("--size", metavar="WxH", type=_size, default=(1600, 1000))
     render.add_argument("--theme", choices=("dark", "light"), default="dark")
     render.add_argument("--out", metavar="F.png|F.svg")

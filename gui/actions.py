@@ -237,6 +237,14 @@ class Actions(QObject):
 
         return answer
 
+    def is_in_sight(self, panel: str) -> Callable[[], bool]:
+        """A question to be asked later."""
+
+        def answer() -> bool:
+            return panel in self._state.selection.panels
+
+        return answer
+
     @Slot()
     def toggle_first(self) -> None:
         self._state.select(hide_first=not self._state.selection.hide_first)

@@ -27,7 +27,7 @@ from engine.bench import ROWS as ENGINE_ROWS
 from engine.bench import Row, row, unmeasured
 from engine.work.requests import Prompt
 from gui.app import make_application
-from gui.bench_diagram import ROWS as DIAGRAM_ROWS
+from gui.bench_pointer import ROWS as POINTER_ROWS
 from gui.state import Findings
 from gui.studio import Studio
 from gui.theme import DARK
@@ -198,6 +198,6 @@ ROWS: dict[str, Callable[[], Row]] = {
     "keypress_to_paint_p95": keypress_to_paint_p95,
     "hover_repaint_1024": hover_repaint_1024,
     "smollm2_first_picture": smollm2_first_picture,
-    **DIAGRAM_ROWS,
+    **POINTER_ROWS,
     **ENGINE_ROWS,  # last: what the opponents import stays in memory
 }

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.model.config import HeadRef
-from engine.work.requests import Prompt
+from engine.work.requests import Pair, PairKind, Prompt
 from engine.work.results import Analysis
 from gui.export import Drawing, save_figure
 from gui.provenance import provenance_of
 from gui.state import exists
 from gui.studio import Studio
+from gui.workspaces import WORKSPACES
 
-WORKSPACE_VIEWS = ("window", "circuit", "evidence")
-PANEL_VIEWS = (
-    *("heads", "head", "roles", "prediction", "interventions", "tokens"),
-    *("diagram", "matrix", "pair", "page", "attention", "logits", "sweep", "walk"),
+PANEL_VIEWS = sorted(
+    {name for one in WORKSPACES.values() for column in one.columns for cell in column.cells for name in cell.panels}
 )
-VIEWS = (*WORKSPACE_VIEWS, *PANEL_VIEWS)
+VIEWS = ("window", *WORKSPACES, "tokens", *PANEL_VIEWS)
+KINDS: dict[str, PairKind] = {"q": "q", "k": "k", "v": "v"}
 ENDINGS = (".png", ".svg", ".pdf")
 
 
@@ -31,29 +31,43 @@ class Pins:
 
     head: HeadRef | None = None
     token: int | None = None
+    pair: Pair | None = None
 
     @classmethod
     def parse(cls, text: str) -> Pins:
-        """Read `head=1.3,token=13`. Raises ValueError with a line for the user."""
+        """Read `head=1.3,token=13,pair=0.2>1.0:k`. Raises ValueError with a line for the user."""
         found: dict[str, str] = {}
         for part in filter(None, (part.strip() for part in text.split(","))):
             name, equals, value = part.partition("=")
-            if name not in ("head", "token") or not equals:
-                raise ValueError(f"--select is written head=1.3,token=13, not {text[:60]!r}")
+            if name not in ("head", "token", "pair") or not equals:
+                raise ValueError(f"--select is written head=1.3,token=13,pair=0.2>1.0:k, not {text[:60]!r}")
             found[name] = value
         token = found.get("token")
         if token is not None and not token.isdecimal():
             raise ValueError(f"a token is chosen by its position, a whole number, not {token[:20]!r}")
         head = HeadRef.parse(found["head"]) if "head" in found else None
-        return cls(head, int(token) if token is not None else None)
+        pair = _pair(found["pair"]) if "pair" in found else None
+        return cls(head, int(token) if token is not None else None, pair)
 
     def check(self, analysis: Analysis) -> None:
         """Raises ValueError when the model or the prompt has no such place."""
         if self.head is not None and not exists(self.head, analysis):
             size = f"{analysis.model.layers} layers of {analysis.model.heads} heads"
             raise ValueError(f"there is no head {self.head}: the model has {size}, counted from 0")
+        for end in self.pair.heads if self.pair is not None else ():
+            if not exists(end, analysis):
+                raise ValueError(f"there is no head {end} to pin a pair with in this model")
         if self.token is not None and self.token >= len(analysis.tokens):
             raise ValueError(f"there is no token {self.token}: the last one is {len(analysis.tokens) - 1}")
+
+
+def _pair(text: str) -> Pair:
+    """Read `0.2>1.0:k`. Raises ValueError with a line for the user."""
+    writer, arrow, rest = text.partition(">")
+    reader, colon, kind = rest.partition(":")
+    if not (arrow and colon) or kind not in KINDS:
+        raise ValueError(f"a pair is written 0.2>1.0:k, with q, k or v, not {text[:40]!r}")
+    return Pair(str(HeadRef.parse(writer)), str(HeadRef.parse(reader)), KINDS[kind])
 
 
 def list_views() -> tuple[str, ...]:
@@ -86,7 +100,7 @@ def render(
         analysis = studio.show(model, Prompt(prompt))
         pins.check(analysis)
         studio.bring(name)
-        studio.state.select(head=pins.head, token=pins.token, other=corrupt)
+        studio.state.select(head=pins.head, token=pins.token, pair=pins.pair, other=corrupt)
         studio.settle()
         problem = studio.state.findings.other_problem
         if problem is not None:

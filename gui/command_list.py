@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 from gui.actions import Actions
-from gui.commands import Command
+from gui.commands import PANELS, Command
+from gui.dock_host import DockHost
 from gui.exporter import Exporter
 from gui.library import Library
 from gui.meddling.commands import intervention_commands
@@ -13,12 +15,16 @@ from gui.meddling.offer_menu import OfferMenu
 from gui.meddling.stack_dialogs import StackDialogs
 from gui.memory import MemoryBudget
 from gui.model_commands import ModelDialogs, memory_commands, model_commands
+from gui.panel import Panel
 from gui.theme import ThemeManager
 from gui.workspaces import WORKSPACES
 
 
 class WindowDoings(Protocol):
     """What the window itself must do."""
+
+    docks: DockHost
+    panels: dict[str, Panel]
 
     def close(self) -> bool: ...
 
@@ -190,7 +196,22 @@ def _workspace_commands(actions: Actions, window: WindowDoings) -> list[Command]
         window.rearrange,
         "Puts the panels of this workspace back where they stood at first.",
     )
-    return [*shown, again]
+    return [*shown, again, *_panel_commands(actions, window)]
+
+
+def _panel_commands(actions: Actions, window: WindowDoings) -> list[Command]:
+    """A switch for each panel, in a menu of its own."""
+    return [
+        Command(
+            f"panel.{name}",
+            PANELS,
+            dock.windowTitle(),
+            partial(window.docks.toggle, name),
+            f"Opens or closes the panel “{dock.windowTitle()}”.",
+            checked=actions.is_in_sight(name),
+        )
+        for name, dock in window.panels.items()
+    ]
 
 
 def _picture_commands(actions: Actions) -> list[Command]:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu
 
 MENUS = ("File", "Prompt", "Model", "Intervene", "View", "Help")
+PANELS = "Panels"  # a menu inside View
 
 
 @dataclass(frozen=True)

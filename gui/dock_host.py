@@ -74,6 +74,13 @@ class DockHost(QMainWindow):
         dock.show()
         dock.raise_()
 
+    def toggle(self, name: str) -> None:
+        """Close a panel that is in sight, bring one into sight that is not."""
+        if name in self._seen:
+            self._panels[name].close()
+        else:
+            self.reveal(name)
+
     def _arrange(self, workspace: Workspace) -> None:
         for dock in self._panels.values():
             dock.setFloating(False)

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
-from gui.commands import MENUS, Command, keys_text
+from gui.commands import MENUS, PANELS, Command, keys_text
 
 POINTING = (
     ("Hover", "previews a head, a token or a cell; nothing is changed"),
@@ -47,7 +47,7 @@ class TextSheet(QDialog):
 def shortcuts_html(commands: tuple[Command, ...]) -> str:
     """All commands, menu by menu; those that one sentence explains stand together."""
     parts = ["<h3>Pointing</h3>", _table([(escape(keys), escape(what)) for keys, what in POINTING])]
-    for menu in MENUS:
+    for menu in (*MENUS, PANELS):
         rows = []
         for tip, alike in groupby((c for c in commands if c.menu == menu), key=lambda c: c.tip):
             group = list(alike)

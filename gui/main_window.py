@@ -10,7 +10,7 @@ from typing_extensions import override
 from engine.work.results import Failure
 from gui.actions import Actions
 from gui.command_list import all_commands
-from gui.commands import MENUS, CommandSet
+from gui.commands import MENUS, PANELS, CommandSet
 from gui.dialogs import Dialogs
 from gui.dock_host import DockHost
 from gui.drops import DropZone
@@ -151,6 +151,8 @@ class MainWindow(QMainWindow):
             if title == "Model":
                 menu.addMenu(self.menus.open)
             self.commands.fill(menu, title)
+            if title == "View":
+                self.commands.fill(menu.addMenu(PANELS), PANELS)
         self.addActions(self.commands.actions)
 
     def _join_library(self) -> None:

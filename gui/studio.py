@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from PySide6.QtCore import QEventLoop, QObject, QTimer, Slot
+from PySide6.QtCore import QCoreApplication, QEventLoop, QObject, QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
 from engine.service import EngineService
@@ -20,6 +20,7 @@ from gui.state import ExplorerState
 from gui.theme import ThemeManager
 from gui.workspaces import WORKSPACES
 
+LAYOUT_ROUNDS = 3  # until pages that scroll are as high as their width asks for
 LONGEST_WAIT_MS = 120_000
 
 
@@ -81,9 +82,12 @@ class Studio(QObject):
         widget = self.window.views.get(name, self.window)
         if widget is not self.window:
             widget.setParent(None)
+            widget.setStyleSheet(self.window.styleSheet())  # which it no longer inherits
             self._taken.append(widget)
             widget.setFixedSize(*size)
             widget.show()
+            for _ in range(LAYOUT_ROUNDS):
+                QCoreApplication.processEvents()
         return widget
 
     def close(self) -> None:

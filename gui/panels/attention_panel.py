@@ -21,6 +21,7 @@ from gui.words.composition import trouble_words
 from gui.words.why import attention_sentence, check_sentence, note_sentence
 
 MOST = 12
+WORDS, HINT = "query from {row}, key from {column}: {value}", "orange speaks for this key, blue against it"
 TIP = "Each term less its mean over the row's keys: softmax ignores what is the same for all of them."
 
 
@@ -35,7 +36,10 @@ class AttentionPanel(Panel):
         self._state = state
         self._terms: list[tuple[str, str]] = []
         self.sentence, self.note = self.page.sentence(strong=True), self.page.sentence()
-        self.page.heading("Query part × key part, over the row's mean")
+        self.page.heading("Query part (down) × key part (across), over the row's mean")
+        self.grid = self.page.grid("Every term of the score")
+        self.grid.cellClicked.connect(self._go_to_cell)
+        self.page.heading("The largest terms")
         self.bars, self.check = self.page.bars("Terms of the score"), self.page.sentence()
         self.bars.rowClicked.connect(self._go)
         state.found.connect(self._on_found)
@@ -75,6 +79,7 @@ class AttentionPanel(Panel):
         self.set_note("merged by layer" if split.merged else "exact", TIP)
         self.sentence.setText(attention_sentence(split, analysis))
         self.note.setText(note_sentence(split, analysis))
+        self.grid.set_grid(split.centred, "score", split.names, split.names, WORDS, HINT)
         order = np.argsort(-np.abs(split.centred), axis=None, kind="stable")[:MOST]
         places = [np.unravel_index(int(place), split.centred.shape) for place in order]
         self._terms = [(split.names[int(i)], split.names[int(j)]) for i, j in places]
@@ -84,8 +89,17 @@ class AttentionPanel(Panel):
 
     @Slot(int)
     def _go(self, index: int) -> None:
+        self._go_to(*self._terms[index])
+
+    @Slot(int, int)
+    def _go_to_cell(self, row: int, column: int) -> None:
+        split = self._split()
+        if split is not None:
+            self._go_to(split.names[row], split.names[column])
+
+    def _go_to(self, query: str, key: str) -> None:
         """To the pair of an earlier head and this one, by key or by query."""
-        split, (query, key) = self._split(), self._terms[index]
+        split = self._split()
         if split is None:
             return
         if key[0].isdecimal():

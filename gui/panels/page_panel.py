@@ -26,9 +26,16 @@ from gui.words.head_page import (
     firing_words,
     looks_for_words,
     neighbours,
+    offset_rows,
     removal_words,
     score_rows,
 )
+
+MOST_TOKENS, MOST_PLACES = 24, 24  # in a picture; the numbers that are saved are all there
+TOKEN_WORDS = "{row} scores {column} with {value}, by embeddings alone"
+TOKEN_HINT = "by embeddings alone: orange likes, blue shuns"
+PLACE_WORDS = "position {row} attends to position {column} with {value}, by positions alone"
+PLACE_HINT = "positions alone: a previous-token head has a stripe beside the diagonal"
 
 
 class PagePanel(Panel):
@@ -46,9 +53,12 @@ class PagePanel(Panel):
         self.page.heading("Without it")
         self.removal = self.page.sentence()
         self.writes = self.page.heading("What it writes")
-        self.copying, self.moves = self.page.sentence(), self.page.bars("Promoted and suppressed tokens")
-        self.page.heading("What it looks for")
-        self.looks = self.page.sentence()
+        self.copying, self.plane = self.page.sentence(), self.page.plane("Eigenvalues of the OV circuit")
+        self.moves = self.page.bars("Promoted and suppressed tokens")
+        self.page.heading("What it looks for, from weights")
+        self.looks, self.tokens = self.page.sentence(), self.page.grid("Token by token: query down, key across")
+        self.places = self.page.grid("Positions alone: query down, key across")
+        self.offsets = self.page.bars("By distance alone")
         self.page.heading("Who feeds it, whom it feeds: share of the ceiling")
         self.near = self.page.bars("Neighbours")
         self.page.heading("Where it fires most in held-out text")
@@ -133,9 +143,31 @@ class PagePanel(Panel):
         self.removal.setText(removal_words(study, row))
         self.copying.setText(copying_words(study))
         self.looks.setText(looks_for_words(study, analysis))
+        self._show_pictures(study)
         self._show_moves()
         self._show_neighbours(head)
         self.fires.setText(firing_words(self._firings()))
+
+    def _show_pictures(self, study: HeadStudy | None) -> None:
+        """Eigenvalues, scores between the prompt's tokens, and what positions or distances give by themselves."""
+        analysis = self._state.findings.analysis
+        pictures = (self.plane, self.tokens, self.places, self.offsets)
+        for picture in pictures:
+            picture.setVisible(study is not None)
+        if study is None or analysis is None:
+            return
+        self.plane.set_values(study.ov.eigenvalues)
+        scores = study.token_scores[-MOST_TOKENS:, -MOST_TOKENS:]
+        texts = [visible(token.text) for token in analysis.tokens][: len(study.token_scores)][-MOST_TOKENS:]
+        self.tokens.set_grid(scores, "score", texts, texts, TOKEN_WORDS, TOKEN_HINT)
+        self.places.setVisible(study.positional is not None)
+        if study.positional is not None:
+            corner = study.positional[:MOST_PLACES, :MOST_PLACES]
+            numbers = [str(place) for place in range(len(corner))]
+            self.places.set_grid(corner, "attention", numbers, numbers, PLACE_WORDS, PLACE_HINT)
+        self.offsets.setVisible(study.by_offset is not None)
+        if study.by_offset is not None:
+            self.offsets.set_rows(offset_rows(study.by_offset))
 
     def _show_moves(self) -> None:
         """From the token that the head attends to, or the one that is pointed at."""

@@ -14,10 +14,12 @@ from gui.actions import Actions
 from gui.export import Table
 from gui.state import ExplorerState, Findings, Hover, Selection, changed
 from gui.theme import SECONDARY, Theme, ui_font
+from gui.widgets.breadcrumbs import Breadcrumbs
 from gui.widgets.prompt_edit import PromptEdit
 from gui.widgets.token_strip import TokenStrip
 from gui.wording import prompt_note
 from gui.words.comparison import PROMPTS, comparison_note, sides_of
+from gui.words.crumbs import crumbs_of
 
 PLACEHOLDER = "Type a text in which something repeats"
 
@@ -37,6 +39,8 @@ class PromptPanel(QWidget):
         self.edit.setToolTip("What the model reads; everything below follows the typing.")
         self._note = QLabel(self)
         self._note.setWordWrap(False)
+        self._note.setMinimumWidth(1)  # it gives way to what is pinned
+        self.crumbs = Breadcrumbs(self)
         self._buttons: list[QToolButton] = []
         self._marks: tuple[int | None, ...] | None = None
         self._row = QHBoxLayout()
@@ -50,7 +54,10 @@ class PromptPanel(QWidget):
         self._column.addWidget(self.strip)
         self._column.addLayout(self._other_row)
         self._column.addWidget(self.other_strip)
-        self._column.addWidget(self._note)
+        self._note_row = QHBoxLayout()
+        self._note_row.addWidget(self._note, 1)
+        self._note_row.addWidget(self.crumbs)
+        self._column.addLayout(self._note_row)
         self._show_other(None)
         self._connect()
 
@@ -61,6 +68,7 @@ class PromptPanel(QWidget):
         for edit in (self.edit, self.other):
             edit.pasteCut.connect(self._tell_cut)
             edit.pasteCleaned.connect(self._tell_cleaned)
+        self.crumbs.clicked.connect(self._go_back_to)
         self.strip.hovered.connect(self._point)
         self.strip.clicked.connect(self._state.toggle_token)
         self.strip.predictionAccepted.connect(self._actions.accept_prediction)
@@ -84,7 +92,7 @@ class PromptPanel(QWidget):
             self._row.addWidget(button)
 
     def apply_theme(self, theme: Theme) -> None:
-        for widget in (self.edit, self.strip, self.other, self.other_strip):
+        for widget in (self.edit, self.strip, self.other, self.other_strip, self.crumbs):
             widget.set_theme(theme)
         for letter in self._letters:
             letter.setFont(ui_font(theme.px(SECONDARY), 650))
@@ -197,7 +205,12 @@ class PromptPanel(QWidget):
             self.strip.set_marks(*marks[:3])
             self.strip.set_pinned(pinned)
 
+    @Slot(int)
+    def _go_back_to(self, place: int) -> None:
+        self._state.select(**crumbs_of(self._state)[place].changes)
+
     def _describe(self) -> None:
+        self.crumbs.set_crumbs([(crumb.text, crumb.tip) for crumb in crumbs_of(self._state)])
         found = self._state.findings
         note = prompt_note(self._state.selection.prompt, found.analysis, found.problem)
         compared = found.fitting_comparison

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSizeF
-from PySide6.QtGui import QColor, QPainter, QPixmap
+from PySide6.QtGui import QColor, QPaintEngine, QPainter, QPixmap
 
 from engine.model.config import HeadRef
 from engine.work.circuit_results import ENDS, Composition
@@ -20,6 +20,7 @@ from gui.widgets.diagram_model import ROLE_WORDS, Filter, HeadMark, Shown, path_
 from gui.widgets.diagram_paint import DiagramContent, DiagramPainter
 
 _MOST_LABELS = 20  # at rest; what is lit has its own
+_VECTORS = (QPaintEngine.Type.SVG, QPaintEngine.Type.Pdf)
 
 
 class DiagramScene:
@@ -121,14 +122,27 @@ class DiagramScene:
     def paint(self, painter: QPainter, plot: QRectF, origin: QPointF, ratio: float) -> None:
         """Into `plot`, whose corner shows the place `origin` (whole px) of the layout."""
         lit, area = self.lit(), plot.translated(origin)
-        still = self._layer(area.toAlignedRect(), ratio)
-        painter.drawPixmap(0, 0, self._faded_layer(still) if lit else still)
+        if painter.paintEngine().type() in _VECTORS:
+            self._paint_paths(painter, plot, area, bool(lit))
+        else:
+            still = self._layer(area.toAlignedRect(), ratio)
+            painter.drawPixmap(0, 0, self._faded_layer(still) if lit else still)
         painter.save()
         painter.setClipRect(plot)
         painter.translate(-origin)
         drawing = DiagramPainter(painter, self.layout, self.content, self._theme)
         drawing.layer_names(area)
         self._paint_lit(drawing, lit, area)
+        painter.restore()
+
+    def _paint_paths(self, painter: QPainter, plot: QRectF, area: QRectF, faded: bool) -> None:
+        """A figure for paper keeps its paths: no layer is kept."""
+        painter.save()
+        painter.setClipRect(plot)
+        painter.translate(-area.topLeft())
+        self._draw(painter, area.toAlignedRect())
+        if faded:
+            painter.fillRect(area, self._veil())
         painter.restore()
 
     def _paint_lit(self, drawing: DiagramPainter, lit: list[Pair], area: QRectF) -> None:
@@ -173,6 +187,11 @@ class DiagramScene:
         picture.fill(QColor(self._theme.window))
         painter = QPainter(picture)
         painter.translate(-area.topLeft())
+        self._draw(painter, area)
+        painter.end()
+        return picture
+
+    def _draw(self, painter: QPainter, area: QRect) -> None:
         drawing, reach = DiagramPainter(painter, self.layout, self.content, self._theme), self._theme.px(30)
         near = QRectF(area.adjusted(-reach, -reach, reach, reach))
         drawing.ground()
@@ -184,16 +203,18 @@ class DiagramScene:
         drawing.sockets([edge for edge in edges if edge.reader in nodes or edge.reader in ends])
         strongest = sorted(self.content.marks, key=lambda node: -self.content.mark(node).score)
         drawing.labels(strongest[:_MOST_LABELS], False, QRectF(QPointF(), self.layout.size))
-        painter.end()
-        return picture
+
+    def _veil(self) -> QColor:
+        """What lies over all that does not stand out."""
+        veil = QColor(self._theme.window)
+        veil.setAlphaF(0.62)
+        return veil
 
     def _faded_layer(self, still: QPixmap) -> QPixmap:
         if self._faded is None:
             self._faded = QPixmap(still)
-            veil = QColor(self._theme.window)
-            veil.setAlphaF(0.62)
             painter = QPainter(self._faded)
-            painter.fillRect(self._faded.rect(), veil)
+            painter.fillRect(self._faded.rect(), self._veil())
             painter.end()
         return self._faded
 

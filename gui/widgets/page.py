@@ -1,4 +1,4 @@
-"""A page of headings, sentences and bars that scrolls where there is no room for all of it."""
+"""A page of headings, sentences, bars and small pictures that scrolls where there is no room for all of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing_extensions import override
 
 from gui.theme import BODY, DARK, SECONDARY, Theme, ui_font
 from gui.widgets.bar_list import BarList
+from gui.widgets.grid_view import GridView
+from gui.widgets.plane_view import PlaneView
 
 
 class Page(QScrollArea):
@@ -18,7 +20,7 @@ class Page(QScrollArea):
         self._theme = DARK
         self._headings: list[QLabel] = []
         self._sentences: list[tuple[QLabel, bool]] = []
-        self._bars: list[BarList] = []
+        self._pictures: list[BarList | GridView | PlaneView] = []
         self._column_widget = QWidget()
         self._column = QVBoxLayout(self._column_widget)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -38,8 +40,8 @@ class Page(QScrollArea):
         for label, strong in self._sentences:
             label.setFont(ui_font(theme.px(BODY if strong else SECONDARY)))
             label.setStyleSheet(f"color: {theme.text if strong else theme.subtle}")
-        for bars in self._bars:
-            bars.set_theme(theme)
+        for picture in self._pictures:
+            picture.set_theme(theme)
         self._column.setSpacing(theme.px(4))
 
     @override
@@ -75,6 +77,18 @@ class Page(QScrollArea):
     def bars(self, name: str) -> BarList:
         bars = BarList()
         bars.setAccessibleName(name)
-        self._bars.append(bars)
+        self._pictures.append(bars)
         self.add(bars)
         return bars
+
+    def grid(self, name: str) -> GridView:
+        grid = GridView(name)
+        self._pictures.append(grid)
+        self.add(grid)
+        return grid
+
+    def plane(self, name: str) -> PlaneView:
+        plane = PlaneView(name)
+        self._pictures.append(plane)
+        self.add(plane)
+        return plane

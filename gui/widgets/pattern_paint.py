@@ -20,7 +20,12 @@ _GRID_FROM = 7.0  # px: in smaller cells lines would hide the pattern
 
 def indexed(values: NDArray[Any], kind: Kind) -> NDArray[np.uint16]:
     """(T, T) to places in the colour table, 1 to 256; 0 where nothing is drawn (masked, or not a number)."""
-    finite = np.isfinite(values) & np.tri(values.shape[0], dtype=bool)
+    return placed(np.where(np.tri(values.shape[0], dtype=bool), values, np.nan), kind)
+
+
+def placed(values: NDArray[Any], kind: Kind) -> NDArray[np.uint16]:
+    """(R, C) to places in the colour table, 1 to 256; 0 where there is no number."""
+    finite = np.isfinite(values)
     clean = np.where(finite, values, 0.0).astype(np.float32)
     if kind == "attention":
         place = np.clip(clean, 0.0, 1.0) ** GAMMA * 255.0

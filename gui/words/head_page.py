@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.model.config import HeadRef
 from engine.work.circuit_results import Composition, Firings, HeadStudy
@@ -18,6 +19,7 @@ from gui.wording import NOT_MEASURED, number, probe
 APART = 0.3  # two readings of a score that differ by more are said to disagree
 NAMES = {"induction": "induction", "previous_token": "previous", "duplicate_token": "same token"}
 KINDS: tuple[PairKind, ...] = ("q", "k", "v")
+MOST_OFFSETS = 8
 MOST_NEAR = 2  # of each kind and direction
 
 
@@ -97,6 +99,23 @@ def looks_for_words(study: HeadStudy | None, analysis: Analysis) -> str:
         here, there = spoken(analysis.tokens[len(scores) - 1].text), spoken(analysis.tokens[best].text)
         parts.append(f"by token embeddings alone {here} likes {there} best ({number(float(row[best]), signed=True)})")
     return "; ".join(parts) + "."
+
+
+def offset_rows(by_offset: NDArray[np.float32]) -> list[BarRow]:
+    """A bar for each of the first distances, the one liked best marked."""
+    shown = by_offset[:MOST_OFFSETS]
+    best = int(shown.argmax())
+    return [
+        BarRow(
+            f"{place} back",
+            float(value),
+            number(float(value), signed=True),
+            role="previous" if place == best else "none",
+            highlight=place == best,
+            tip="Mean score over the prompt's tokens of a key so many places back, by embeddings alone.",
+        )
+        for place, value in enumerate(shown)
+    ]
 
 
 def neighbours(composition: Composition, head: HeadRef) -> list[tuple[Pair, float]]:

@@ -53,9 +53,10 @@ def prediction_sentence(split: PredictionSplit, analysis: Analysis) -> str:
     lead = "over the mean" if split.against is None else f"over {spoken(split.against.text)}"
     best = int(np.abs(split.values).argmax())
     start = f"After {here} the logit of {spoken(split.token.text)} ({percent(split.token.value)}) is"
+    value = float(split.values[best])
+    does = "adds most" if value >= 0 else "takes most away"
     return (
-        f"{start} {number(split.measured)} {lead}; {split.names[best]} adds most by itself, "
-        f"{number(float(split.values[best]), signed=True)}."
+        f"{start} {number(split.measured)} {lead}; {split.names[best]} {does} by itself, {number(value, signed=True)}."
     )
 
 

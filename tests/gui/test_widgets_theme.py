@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFontInfo, QFontMetricsF, QGuiApplication, QPalette
 from pytestqt.qtbot import QtBot
@@ -131,3 +132,32 @@ def test_that_an_icon_is_drawn_in_its_colour_and_sharp_on_dense_screens(qtbot: Q
     colours = {dense.pixelColor(x, y).name() for x in range(dense.width()) for y in range(dense.height())}
     assert "#ff0000" in colours
     assert max(size.width() for size in drawn.availableSizes()) >= 16
+
+
+# Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
+SEEN_BY = {
+    "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.01182, 0.04294, 0.968881)),
+    "tritanopia": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.3039)),
+}
+APART = 0.06  # in OKLab, in which 0.02 is just noticeable side by side
+TOLD_APART = [("accent", "previous"), ("accent", "induction"), ("previous", "induction"), ("accent", "negative")]
+
+
+def seen_by(colour: str, eye: str) -> NDArray[np.float64]:
+    """A colour as that eye sees it, in OKLab."""
+    parts = np.array(QColor(colour).getRgbF()[:3])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.array(SEEN_BY[eye]) @ linear, 0, 1)
+    encoded = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    return np.asarray(oklab((encoded * 255).round().astype(np.uint8)[None])[0], dtype=np.float64)
+
+
+@BOTH
+@pytest.mark.parametrize("eye", SEEN_BY)
+def test_that_places_and_signs_are_told_apart_by_every_eye(theme: Theme, eye: str) -> None:
+    """Kinds of edges need no colours: dashes and letters tell them; gain and loss go left and right of a line."""
+    pairs = [(getattr(theme, one), getattr(theme, other)) for one, other in TOLD_APART]
+    pairs += [(theme.signed_low[n], theme.signed_high[n]) for n in range(2)]
+    apart = [float(np.linalg.norm(seen_by(one, eye) - seen_by(other, eye))) for one, other in pairs]
+    assert min(apart) > APART, dict(zip(pairs, apart, strict=True))

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
@@ -20,11 +17,7 @@ from engine.work.requests import Prompt
 from gui.studio import Studio
 from gui.theme import load_fonts
 from gui.workspaces import WORKSPACES
-
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-SIZES = ((1280, 800), (1920, 1080))
-FAR = 48  # of 255: a pixel that a person would call different
-MOST_FAR = 0.005  # of all pixels; another text rasteriser moves fewer than that
+from tests.shots.compare import DOCS, MOST_FAR, SIZES, share_of_different_pixels
 
 
 @pytest.fixture(scope="module", params=["dark", "light"])
@@ -39,20 +32,6 @@ def studio(qapp: QApplication, theme: Literal["dark", "light"]) -> Iterator[Stud
     made.show("default", Prompt())
     yield made
     made.close()
-
-
-def pixels(image: QImage) -> NDArray[np.int16]:
-    """(height, width, 3)."""
-    plain = image.convertToFormat(QImage.Format.Format_RGB888)
-    rows = np.frombuffer(plain.constBits(), np.uint8).reshape(plain.height(), plain.bytesPerLine())
-    return rows[:, : 3 * plain.width()].reshape(plain.height(), plain.width(), 3).astype(np.int16)
-
-
-def share_of_different_pixels(one: QImage, other: QImage) -> float:
-    if one.size() != other.size():
-        return 1.0
-    far = np.abs(pixels(one) - pixels(other)).max(axis=-1) > FAR
-    return float(far.mean())
 
 
 @pytest.mark.parametrize("workspace", WORKSPACES)

@@ -1,4 +1,4 @@
-"""Timings of the composition diagram under the pointer: from a mouse event until everything it changes is painted."""
+"""Timings under the pointer, diagram and painting: from a mouse event until everything that it changes is painted."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from engine.bench import Row, row, unmeasured
 from engine.model.config import HeadRef
 from engine.work.circuit_results import EMBED, Composition, PairScores
 from engine.work.requests import PairKind, Prompt
+from engine.work.results import Token
+from gui.meddling.painting import LONGEST
 from gui.studio import Studio
 from gui.theme import DARK
 from gui.widgets.diagram_model import KINDS, Filter, HeadMark
 from gui.widgets.diagram_view import DiagramView
+from gui.widgets.pattern_view import PatternView
 
 PROMPT = Prompt("The lantern keeper Orla hums a tune. At dusk the lantern keeper")
 FRAME, LARGE_FRAME = 0.016, 0.033
@@ -63,6 +66,46 @@ def diagram_drag_smollm2() -> Row:
     times = [_moved(view, start + QPointF(8 + 5 * turn, -3 * turn), held) for turn in range(TURNS)]
     view.close()
     return _row("diagram_drag_smollm2", times, LARGE_FRAME)
+
+
+def paint_cells_default() -> Row:
+    """Painting over the large pattern of a head, from a mouse event until it is seen; the model's run is not in it."""
+    name = "paint_cells_default"
+    studio = Studio("dark", (1280, 800))
+    try:
+        studio.show("default", PROMPT)
+        studio.state.select(painting=True)
+        studio.settle()
+        view = studio.window.head.view
+        _exposed(view)
+        times = _stroke(view)
+    except ValueError as error:
+        return unmeasured(name, FRAME, str(error))
+    finally:
+        studio.close()
+    return _row(name, times, FRAME)
+
+
+def paint_cells_256() -> Row:
+    """The same over a pattern of 256 tokens, the largest that can be painted."""
+    tokens = tuple(Token(place, place, "word") for place in range(LONGEST))
+    view = PatternView()
+    view.set_theme(DARK)
+    view.resize(QSize(900, 900))
+    view.set_values(np.tril(np.random.default_rng(0).random((LONGEST, LONGEST), np.float32)), "attention", tokens)
+    view.set_painting(True)
+    view.show()
+    _exposed(view)
+    times = _stroke(view)
+    view.close()
+    return _row("paint_cells_256", times, LARGE_FRAME)
+
+
+def _stroke(view: PatternView) -> list[float]:
+    """One stroke along the last rows, event by event; it is not finished, as finishing asks for a new run."""
+    last, step = QPointF(view.rect().center()), view.width() / (4 * TURNS)
+    QApplication.sendEvent(view, _mouse(view, QEvent.Type.MouseButtonPress, last))
+    return [_moved(view, last - QPointF(turn * step, 0), Qt.MouseButton.LeftButton) for turn in range(TURNS)]
 
 
 def _row(name: str, times: list[float], budget: float) -> Row:
@@ -111,7 +154,7 @@ def _exposed(widget: QWidget) -> None:
     QApplication.processEvents()
 
 
-def _moved(view: DiagramView, place: QPointF, held: Qt.MouseButton = Qt.MouseButton.NoButton) -> float:
+def _moved(view: QWidget, place: QPointF, held: Qt.MouseButton = Qt.MouseButton.NoButton) -> float:
     start = time.perf_counter()
     QApplication.sendEvent(view, _mouse(view, QEvent.Type.MouseMove, place, held))
     QApplication.processEvents()
@@ -119,7 +162,7 @@ def _moved(view: DiagramView, place: QPointF, held: Qt.MouseButton = Qt.MouseBut
 
 
 def _mouse(
-    view: DiagramView, kind: QEvent.Type, place: QPointF, held: Qt.MouseButton = Qt.MouseButton.LeftButton
+    view: QWidget, kind: QEvent.Type, place: QPointF, held: Qt.MouseButton = Qt.MouseButton.LeftButton
 ) -> QMouseEvent:
     pressed = Qt.MouseButton.LeftButton if kind == QEvent.Type.MouseButtonPress else Qt.MouseButton.NoButton
     return QMouseEvent(kind, place, view.mapToGlobal(place), pressed, held, Qt.KeyboardModifier.NoModifier)
@@ -129,4 +172,6 @@ ROWS: dict[str, Callable[[], Row]] = {
     "diagram_hover_default": diagram_hover_default,
     "diagram_hover_smollm2": diagram_hover_smollm2,
     "diagram_drag_smollm2": diagram_drag_smollm2,
+    "paint_cells_default": paint_cells_default,
+    "paint_cells_256": paint_cells_256,
 }
