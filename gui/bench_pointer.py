@@ -21,6 +21,7 @@ from gui.theme import DARK
 from gui.widgets.diagram_model import KINDS, Filter, HeadMark
 from gui.widgets.diagram_view import DiagramView
 from gui.widgets.pattern_view import PatternView
+from gui.widgets.walk_view import WalkView
 
 PROMPT = Prompt("The lantern keeper Orla hums a tune. At dusk the lantern keeper")
 FRAME, LARGE_FRAME = 0.016, 0.033
@@ -101,6 +102,31 @@ def paint_cells_256() -> Row:
     return _row("paint_cells_256", times, LARGE_FRAME)
 
 
+def walk_frame_default() -> Row:
+    """One frame of the moving walk, of the step with most in it."""
+    name = "walk_frame_default"
+    studio = Studio("dark", (1920, 1080))
+    try:
+        studio.show("default", PROMPT)
+        studio.bring("walkthrough")
+        studio.settle()
+        view = studio.window.walk.view
+        _exposed(view)
+        times = [_frame(view, turn / TURNS) for turn in range(TURNS)]
+    except ValueError as error:
+        return unmeasured(name, FRAME, str(error))
+    finally:
+        studio.close()
+    return _row(name, times, FRAME)
+
+
+def _frame(view: WalkView, time_shown: float) -> float:
+    start = time.perf_counter()
+    view.set_time("value", time_shown)
+    view.repaint()
+    return time.perf_counter() - start
+
+
 def _stroke(view: PatternView) -> list[float]:
     """One stroke along the last rows, event by event; it is not finished, as finishing asks for a new run."""
     last, step = QPointF(view.rect().center()), view.width() / (4 * TURNS)
@@ -172,6 +198,7 @@ ROWS: dict[str, Callable[[], Row]] = {
     "diagram_hover_default": diagram_hover_default,
     "diagram_hover_smollm2": diagram_hover_smollm2,
     "diagram_drag_smollm2": diagram_drag_smollm2,
+    "walk_frame_default": walk_frame_default,
     "paint_cells_default": paint_cells_default,
     "paint_cells_256": paint_cells_256,
 }

@@ -22,7 +22,17 @@ from engine.work.circuit_results import (
     VirtualHead,
     belongs_to,
 )
-from engine.work.results import Analysis, Behaviour, Comparison, Failure, HeadDetail, ModelInfo, RoleScores, Walk
+from engine.work.results import (
+    Analysis,
+    Behaviour,
+    Comparison,
+    Failure,
+    HeadDetail,
+    ModelInfo,
+    RoleScores,
+    Verdict,
+    Walk,
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,7 @@ class Findings:
     baseline_split: PredictionSplit | None = None
     sweep: HeadSweep | None = None
     walk: Walk | None = None
+    verdict: Verdict | None = None
     troubles: Mapping[str, Failure] = field(default_factory=dict)
     status: Status = Status()
     problem: Failure | None = None

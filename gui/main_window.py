@@ -34,6 +34,7 @@ from gui.panels.prediction_panel import PredictionPanel
 from gui.panels.prompt_panel import PromptPanel
 from gui.panels.roles_panel import RolesPanel
 from gui.panels.sweep_panel import SweepPanel
+from gui.panels.verdict_panel import VerdictPanel
 from gui.panels.walk_panel import WalkPanel
 from gui.settings import Settings
 from gui.state import ExplorerState, Findings, Selection, changed
@@ -43,9 +44,9 @@ from gui.widgets.sentence_bar import SentenceBar
 from gui.widgets.toast import ToastStack
 from gui.wording import LEAD_ROLES
 from gui.words.sentence import sentence_of
-from gui.workspaces import WORKSPACES
+from gui.workspaces import WALK, WORKSPACES
 
-TRY_REPEAT = "Try one that repeats"
+TRY_REPEAT, HOW = "Try one that repeats", "How did it know?"
 
 
 class MainWindow(QMainWindow):
@@ -98,9 +99,10 @@ class MainWindow(QMainWindow):
         self.prediction, self.interventions = PredictionPanel(state, actions), InterventionsPanel(state, actions)
         self.diagram, self.matrix, self.pair = DiagramPanel(state), MatrixPanel(state), PairPanel(state)
         self.page, self.attention = PagePanel(state), AttentionPanel(state)
-        self.logits, self.sweep, self.walk = LogitsPanel(state), SweepPanel(state), WalkPanel(state)
+        self.logits, self.sweep, self.walk = LogitsPanel(state), SweepPanel(state), WalkPanel(state, actions)
+        self.verdict = VerdictPanel(state)
         self.sentence = SentenceBar()
-        self.sentence.buttonClicked.connect(actions.first_sample)
+        self.sentence.buttonClicked.connect(self._on_sentence_button)
         actions.said.connect(self.toasts.show_message)
         self.panels: dict[str, Panel] = {
             "heads": self.heads,
@@ -116,6 +118,7 @@ class MainWindow(QMainWindow):
             "logits": self.logits,
             "sweep": self.sweep,
             "walk": self.walk,
+            "verdict": self.verdict,
         }
         self.outlets = Outlets(self, self.prompt, self.panels, state, self.themes, self.say)
 
@@ -216,7 +219,8 @@ class MainWindow(QMainWindow):
         found = self.state.findings
         runs = (found.behaviour, found.analysis, found.baseline)
         sentence = sentence_of(*runs, found.model is None, self.state.selection.prompt, found.problem)
-        button = TRY_REPEAT if sentence.offers_prompt else ""
+        asks = sentence.kind in ("repeats", "other") and self.state.selection.workspace != WALK.name
+        button = TRY_REPEAT if sentence.offers_prompt else HOW if asks else ""
         self.sentence.set_sentence(sentence.text, sentence.lead, LEAD_ROLES[sentence.kind], sentence.detail, button)
         self.setWindowTitle(f"Headscope · {found.model.title}" if found.model is not None else "Headscope")
 
@@ -225,6 +229,14 @@ class MainWindow(QMainWindow):
     def focus_prompt(self) -> None:
         self.prompt.edit.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.prompt.edit.selectAll()
+
+    @Slot()
+    def _on_sentence_button(self) -> None:
+        """A prompt with something to copy, or the walk through what was copied."""
+        if self.sentence.button() == HOW:
+            self.state.select(workspace=WALK.name, walk_step="")
+        else:
+            self.actions_of_state.first_sample()
 
     @Slot()
     def let_go(self) -> None:

@@ -18,6 +18,7 @@ from engine.work.requests import (
     ExplainAttention,
     ExplainPrediction,
     FindFirings,
+    Judge,
     LoadModel,
     MeasureComposition,
     ObserveBehaviour,
@@ -154,6 +155,21 @@ def _walk(state: ExplorerState) -> Iterator[Need]:
         yield Need("walk", WalkThrough(state.selection.prompt, state.held_focus.destination))
 
 
+def verdict_request(state: ExplorerState) -> Judge | None:
+    """What the verdict panel asks: of the prompt, or of the model; nothing while interventions are in force."""
+    if state.in_force:
+        return None
+    if state.selection.judges_model:
+        return Judge(length=probe_length(state.findings.model)) if state.findings.model is not None else None
+    return Judge(state.selection.prompt, state.held_focus.destination)
+
+
+def _verdict(state: ExplorerState) -> Iterator[Need]:
+    asked = verdict_request(state)
+    if asked is not None:
+        yield Need("verdict", asked)
+
+
 PANEL_NEEDS: dict[str, Callable[[ExplorerState], Iterator[Need]]] = {
     "attention": _attention,
     "logits": _logits,
@@ -163,10 +179,11 @@ PANEL_NEEDS: dict[str, Callable[[ExplorerState], Iterator[Need]]] = {
     "matrix": _diagram,
     "walk": _walk,
     "sweep": _sweep,
+    "verdict": _verdict,
 }
 PANEL_FINDINGS = (
     *("composition", "circuit", "proof", "study", "firings", "virtual"),
-    *("attention_split", "prediction_split", "baseline_split", "sweep", "walk"),
+    *("attention_split", "prediction_split", "baseline_split", "sweep", "walk", "verdict"),
 )
 
 

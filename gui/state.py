@@ -61,6 +61,8 @@ class Selection:
     target: str = ""  # the token whose logit is explained, as typed; "": the best guess
     against: str = ""  # the token it is compared with; "": the mean of all
     workspace: str = "explore"
+    judges_model: bool = False  # whether the verdict is about the model instead of this prompt
+    walk_step: str = ""  # of the walk through the circuit; "": the last one
     panels: frozenset[str] = frozenset()  # those in sight: only what they show is computed
 
 

@@ -92,6 +92,7 @@ def number(value: float | None, signed: bool = False) -> str:
     """Two decimals with a real minus sign; what was not measured is said so."""
     if value is None or math.isnan(value):
         return "–"
+    value = round(value, 2) + 0.0  # no minus before nothing
     text = f"{value:+.2f}" if signed else f"{value:.2f}"
     return text.replace("-", "−")
 

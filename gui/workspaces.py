@@ -57,8 +57,14 @@ EVIDENCE = Workspace(
     "Why a head looks where it looks, why a token is predicted, and what happens when one meddles with it.",
     (
         Column((Cell(("head",), 1), Cell(("attention",), 1)), 44),
-        Column((Cell(("walk",), 1), Cell(("logits",), 1)), 40),
+        Column((Cell(("logits",)),), 40),
         Column((Cell(("interventions",), 1), Cell(("sweep",), 1)), 34),
     ),
 )
-WORKSPACES = {workspace.name: workspace for workspace in (EXPLORE, CIRCUIT, EVIDENCE)}
+WALK = Workspace(
+    "walkthrough",
+    "Walk-through",
+    "How did it know? The two-head circuit on your prompt, step by step, and a verdict that can say no.",
+    (Column((Cell(("walk",)),), 68), Column((Cell(("verdict",)),), 32)),
+)
+WORKSPACES = {workspace.name: workspace for workspace in (EXPLORE, CIRCUIT, EVIDENCE, WALK)}

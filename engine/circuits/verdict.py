@@ -123,13 +123,15 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`criteria` in the order of RULES, those that were not measured among them; `against` is for against.py to say."""
+    """`criteria` in the order of RULES, those that were not measured among them; `against` is for against.py to say,
+    `asked` for whoever asked: the question that this answers."""
 
     scope: Scope
     mechanism: Mechanism
     measured: Measured
     criteria: tuple[Criterion, ...]
     against: tuple[str, ...] = ()
+    asked: object = None
 
     def criterion(self, name: str) -> Criterion:
         return next(one for one in self.criteria if one.name == name)

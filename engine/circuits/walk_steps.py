@@ -276,9 +276,7 @@ def _value(walk: Walk) -> Step:
         sentence = f"They do not copy {walk.right} by themselves: {together} {value.rank - 1} tokens more"
         sentence += f", first {shown(value.best[0])}."
         return Step("value", sentence, False, tuple(rows), places, heads)
-    sentence = (
-        f"What {main.head} reads at {walk.right} is {two(best.value)} {_source(best)}; at {walk.text} {together} "
-    )
+    sentence = f"What {main.head} reads at {walk.right} is {two(best.value)} {_source(best)}; at {walk.text} {together}"
     first = "most of all tokens" if value.rank == 1 else f"at place {value.rank}, after {shown(value.best[0])}"
     near = "" if value.cosine is None else f"; its circuit is {value.cosine:.3f} like copying, of {value.ceiling:.3f}"
     return Step("value", f"{sentence} {walk.right} {first}{near}.", True, tuple(rows), places, heads)

@@ -59,6 +59,10 @@ class SentenceBar(QWidget):
         self.setAccessibleDescription(f"{self.plain_text()} {secondary}".strip())
         self.setToolTip(secondary)
 
+    def button(self) -> str:
+        """The words on the button; "" when there is none."""
+        return self._button.text()
+
     def plain_text(self) -> str:
         """Lead and sentence as shown, without the secondary words."""
         return "".join(piece.text for piece in self._content).replace(_EN_SPACE, " ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from engine.circuits.walk_steps import Step
 from gui.wording import NOT_MEASURED, number
 
@@ -28,8 +30,18 @@ def heading_words(place: int, step: Step) -> str:
     return f"{place} · {TITLES.get(step.name, step.name)}: {VERDICTS[step.holds]}"
 
 
-def evidence_words(step: Step) -> str:
-    """Every number behind the sentence, one a line."""
-    values = [NOT_MEASURED if row.value is None else number(row.value) for row in step.evidence]
-    lines = [f"{row.what}: {value} {row.of}".strip() for row, value in zip(step.evidence, values, strict=True)]
-    return "\n".join(lines)
+def evidence_html(step: Step) -> str:
+    """Every number behind the sentence, one a line of a table."""
+    lines = []
+    for row in step.evidence:
+        value = NOT_MEASURED if row.value is None else number(row.value)
+        if (
+            row.value is not None
+            and row.value == int(row.value)
+            and (row.of.startswith("of ") or row.what == "earlier copies")
+        ):
+            value = f"{row.value:,.0f}"  # a place, not a measure
+        of = f" {escape(row.of)}" if row.of else ""
+        cell = "style='padding: 2px 10px 2px 0'"
+        lines.append(f"<tr><td {cell}>{escape(row.what)}</td><td {cell}><b>{escape(value)}</b>{of}</td></tr>")
+    return f"<table>{''.join(lines)}</table>" if lines else ""

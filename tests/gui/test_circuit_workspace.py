@@ -129,26 +129,6 @@ def test_that_the_evidence_follows_the_prompt_and_vanishes_with_the_circuit(stud
     assert "“B” attends to “C” with 1.00" in window.attention.sentence.text()
 
 
-def test_that_the_walk_tells_every_step_and_ends_under_an_intervention(studio: Studio) -> None:
-    go(studio, "evidence")
-    panel = studio.window.walk
-    headings = [heading.text() for heading, _ in panel.steps if heading.isVisibleTo(panel)]
-    assert headings[0] == "1 · The repeat: holds" and headings[-1].startswith(f"{len(headings)} · The prediction")
-    assert not any("does not hold" in heading for heading in headings)
-    assert "“B” at position 7 stood before" in panel.steps[0][1].text()
-    studio.state.toggle_removal(HeadRef(0, 0))
-    studio.settle()
-    assert panel.note.text().startswith("The walk is through the run as it is")
-
-
-def test_that_the_walk_stops_where_nothing_repeats(studio: Studio) -> None:
-    go(studio, "evidence")
-    studio.state.select(prompt=Prompt("A B C D"))
-    studio.settle()
-    headings = [heading.text() for heading, _ in studio.window.walk.steps if heading.isVisibleTo(studio.window.walk)]
-    assert headings == ["1 · The repeat: does not hold: the claims stop here"]
-
-
 def test_that_a_term_of_the_score_leads_to_the_pair_that_made_it(studio: Studio) -> None:
     go(studio, "evidence")
     studio.window.attention.bars.rowClicked.emit(0)

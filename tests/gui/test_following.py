@@ -49,6 +49,7 @@ SAYS: dict[str, tuple[Callable[[Studio], object], dict[str, object]]] = {
     "logits": (lambda s: s.window.logits.sentence.text(), {"token": 8}),
     "sweep": (lambda s: s.window.sweep.numbers().rows, {"token": 4}),
     "walk": (lambda s: s.window.walk.numbers().rows, {"token": 8}),
+    "verdict": (lambda s: s.window.verdict.numbers().rows, {"token": 5}),
 }
 
 

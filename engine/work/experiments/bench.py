@@ -27,7 +27,7 @@ from engine.work.jobs.running import run_tap
 from engine.work.jobs.score_heads import score_heads
 from engine.work.requests import ScoreHeads
 from engine.work.state import EngineState
-from engine.work.task import Task
+from engine.work.task import Part, Task
 
 AT_A_TIME = 1024  # tokens that run together
 NAMED_ON, OTHER_SETS = 20, 4  # tokens of the repeats that name the heads; sets of random heads to compare with
@@ -76,7 +76,7 @@ class Bench:
     def roles(self) -> Roles:
         """Named on random repeats. Raises NotPossible for a model in which no head matches."""
         length = min(NAMED_ON, longest_repeat(self.opened, None))
-        scores = score_heads(ScoreHeads(length, 8, self.seed, None, removals=0), self.state, self.task)
+        scores = score_heads(ScoreHeads(length, 8, self.seed, None, removals=0), self.state, Part(self.task))
         found = roles_of(scores.heads)
         if not found.induction:
             raise NotPossible("no head of this model looks at what followed an earlier copy")

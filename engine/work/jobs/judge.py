@@ -21,7 +21,7 @@ from engine.work.jobs.weighing import FEEDS, FEW_TOKENS, MANY_HEADS, ONE_LAYER, 
 from engine.work.requests import Judge, ScoreHeads
 from engine.work.results import HeadScores, RoleScores
 from engine.work.state import EngineState, OpenModel
-from engine.work.task import Task
+from engine.work.task import Part, Task
 
 SAMPLES = 8  # at least so many draws, whatever the probe had: below that an interval says little
 SHORT = 20  # tokens of a repeat in a large model
@@ -41,7 +41,8 @@ def judged(request: Judge, state: EngineState, task: Task) -> Verdict:
         else:
             length = min(request.length, longest_repeat(opened, request.bos))
             probe = ScoreHeads(length, request.samples, request.seed, request.bos, removals=0)
-            known = judge_model(score_heads(probe, state, task), request.bos, state, task)
+            known = judge_model(score_heads(probe, state, Part(task)), request.bos, state, task)
+        known = replace(known, asked=request)
         state.recent.put(key, known)
     return known
 
