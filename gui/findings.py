@@ -29,6 +29,7 @@ from engine.work.results import (
     Failure,
     HeadDetail,
     ModelInfo,
+    Report,
     RoleScores,
     Verdict,
     Walk,
@@ -75,6 +76,7 @@ class Findings:
     sweep: HeadSweep | None = None
     walk: Walk | None = None
     verdict: Verdict | None = None
+    experiment: Report | None = None
     troubles: Mapping[str, Failure] = field(default_factory=dict)
     status: Status = Status()
     problem: Failure | None = None

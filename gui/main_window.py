@@ -23,6 +23,7 @@ from gui.outlets import Outlets
 from gui.panel import Panel
 from gui.panels.attention_panel import AttentionPanel
 from gui.panels.diagram_panel import DiagramPanel
+from gui.panels.gallery_panel import GalleryPanel
 from gui.panels.head_panel import HeadPanel
 from gui.panels.heads_panel import HeadsPanel
 from gui.panels.interventions_panel import InterventionsPanel
@@ -32,6 +33,7 @@ from gui.panels.page_panel import PagePanel
 from gui.panels.pair_panel import PairPanel
 from gui.panels.prediction_panel import PredictionPanel
 from gui.panels.prompt_panel import PromptPanel
+from gui.panels.reader_panel import ReaderPanel
 from gui.panels.roles_panel import RolesPanel
 from gui.panels.sweep_panel import SweepPanel
 from gui.panels.verdict_panel import VerdictPanel
@@ -100,7 +102,7 @@ class MainWindow(QMainWindow):
         self.diagram, self.matrix, self.pair = DiagramPanel(state), MatrixPanel(state), PairPanel(state)
         self.page, self.attention = PagePanel(state), AttentionPanel(state)
         self.logits, self.sweep, self.walk = LogitsPanel(state), SweepPanel(state), WalkPanel(state, actions)
-        self.verdict = VerdictPanel(state)
+        self.verdict, self.gallery, self.reader = VerdictPanel(state), GalleryPanel(state), ReaderPanel(state)
         self.sentence = SentenceBar()
         self.sentence.buttonClicked.connect(self._on_sentence_button)
         actions.said.connect(self.toasts.show_message)
@@ -119,6 +121,8 @@ class MainWindow(QMainWindow):
             "sweep": self.sweep,
             "walk": self.walk,
             "verdict": self.verdict,
+            "gallery": self.gallery,
+            "reader": self.reader,
         }
         self.outlets = Outlets(self, self.prompt, self.panels, state, self.themes, self.say)
 

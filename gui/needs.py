@@ -25,6 +25,7 @@ from engine.work.requests import (
     PatchPair,
     Prompt,
     Request,
+    RunExperiment,
     ScoreHeads,
     StudyHead,
     SweepHeads,
@@ -34,6 +35,7 @@ from engine.work.requests import (
 from engine.work.results import ModelInfo
 from gui.state import ExplorerState
 
+PROMPTS = 24  # of each condition of an experiment in the window
 NOTHING: tuple[Intervention, ...] = ()
 
 
@@ -170,6 +172,12 @@ def _verdict(state: ExplorerState) -> Iterator[Need]:
         yield Need("verdict", asked)
 
 
+def _gallery(state: ExplorerState) -> Iterator[Need]:
+    """Nothing is measured before a guess is made."""
+    if state.selection.guess is not None:
+        yield Need("experiment", RunExperiment(state.selection.experiment, samples=PROMPTS))
+
+
 PANEL_NEEDS: dict[str, Callable[[ExplorerState], Iterator[Need]]] = {
     "attention": _attention,
     "logits": _logits,
@@ -180,10 +188,11 @@ PANEL_NEEDS: dict[str, Callable[[ExplorerState], Iterator[Need]]] = {
     "walk": _walk,
     "sweep": _sweep,
     "verdict": _verdict,
+    "gallery": _gallery,
 }
 PANEL_FINDINGS = (
     *("composition", "circuit", "proof", "study", "firings", "virtual"),
-    *("attention_split", "prediction_split", "baseline_split", "sweep", "walk", "verdict"),
+    *("attention_split", "prediction_split", "baseline_split", "sweep", "walk", "verdict", "experiment"),
 )
 
 

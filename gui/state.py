@@ -62,6 +62,8 @@ class Selection:
     against: str = ""  # the token it is compared with; "": the mean of all
     workspace: str = "explore"
     judges_model: bool = False  # whether the verdict is about the model instead of this prompt
+    experiment: str = "canonical"
+    guess: bool | None = None  # whether the experiment is expected to come out as foretold; None: not said yet
     walk_step: str = ""  # of the walk through the circuit; "": the last one
     panels: frozenset[str] = frozenset()  # those in sight: only what they show is computed
 

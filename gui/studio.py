@@ -69,6 +69,7 @@ class Studio(QObject):
             raise ValueError(self._failures[0].title)
         if not self._conductor.idle:
             raise ValueError("the engine did not finish in time")
+        _lay_out()
 
     def bring(self, name: str) -> None:
         """Into sight, so that what it shows is asked for: a workspace, or a panel wherever it stands."""
@@ -86,8 +87,7 @@ class Studio(QObject):
             self._taken.append(widget)
             widget.setFixedSize(*size)
             widget.show()
-            for _ in range(LAYOUT_ROUNDS):
-                QCoreApplication.processEvents()
+            _lay_out()
         return widget
 
     def close(self) -> None:
@@ -97,3 +97,9 @@ class Studio(QObject):
         for widget in (*self._taken, self.window):
             discard(widget)
         self._folder.cleanup()
+
+
+def _lay_out() -> None:
+    """Until everything has the place and the size that it asks for."""
+    for _ in range(LAYOUT_ROUNDS):
+        QCoreApplication.processEvents()

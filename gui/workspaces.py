@@ -67,4 +67,14 @@ WALK = Workspace(
     "How did it know? The two-head circuit on your prompt, step by step, and a verdict that can say no.",
     (Column((Cell(("walk",)),), 68), Column((Cell(("verdict",)),), 32)),
 )
-WORKSPACES = {workspace.name: workspace for workspace in (EXPLORE, CIRCUIT, EVIDENCE, WALK)}
+LESSONS = Workspace(
+    "lessons",
+    "Lessons",
+    "The ideas one by one, each with a link to where it can be seen, and experiments to guess at.",
+    (
+        Column((Cell(("reader",)),), 40),
+        Column((Cell(("gallery",)),), 46),
+        Column((Cell(("head",), 1), Cell(("prediction",), 1)), 34),
+    ),
+)
+WORKSPACES = {workspace.name: workspace for workspace in (EXPLORE, CIRCUIT, EVIDENCE, WALK, LESSONS)}

@@ -289,4 +289,5 @@ Request = (
     | SweepHeads
     | Judge
     | WalkThrough
+    | RunExperiment
 )

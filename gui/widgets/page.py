@@ -52,9 +52,9 @@ class Page(QScrollArea):
             self._column_widget.setMinimumHeight(max(0, needed))
         return False
 
-    def add(self, widget: QWidget) -> None:
-        """Any other part, such as a row of fields."""
-        self._column.insertWidget(self._column.count() - 1, widget)
+    def add(self, widget: QWidget, side: Qt.AlignmentFlag = Qt.AlignmentFlag(0)) -> None:  # noqa: B008  (a plain number)
+        """Any other part, such as a row of fields; `side` leaves it as wide as it wants to be."""
+        self._column.insertWidget(self._column.count() - 1, widget, 0, side)
 
     def heading(self, text: str) -> QLabel:
         label = QLabel(text)
