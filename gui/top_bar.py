@@ -14,6 +14,7 @@ from gui.model_words import model_facts, model_line, status_line
 from gui.state import Status
 from gui.theme import BODY, DARK, SECONDARY, Theme, ui_font
 from gui.widgets.elided_label import ElidedLabel
+from gui.widgets.tab_row import TabRow
 
 
 class TopBar(QWidget):
@@ -41,8 +42,8 @@ class TopBar(QWidget):
         if sys.platform != "darwin":
             self._row.addWidget(self.menus, 0, Qt.AlignmentFlag.AlignVCenter)
         self._row.addWidget(self.model_button)
-        self._tabs = QHBoxLayout()
-        self._row.addLayout(self._tabs)
+        self.tabs = TabRow(self)
+        self._row.addWidget(self.tabs)
         self._row.addWidget(self._status, 1)
         self._row.addWidget(self.stop_button)
         self._buttons: list[QToolButton] = []
@@ -51,11 +52,7 @@ class TopBar(QWidget):
 
     def add_workspaces(self, actions: list[QAction]) -> None:
         """One button for each arrangement of the panels."""
-        for action in actions:
-            button = QToolButton(self)
-            button.setDefaultAction(action)
-            self._buttons.append(button)
-            self._tabs.addWidget(button)
+        self.tabs.add(actions)
 
     def add_buttons(self, model_menu: QMenu, actions: list[QAction]) -> None:
         self.model_button.setMenu(model_menu)
@@ -104,7 +101,7 @@ class TopBar(QWidget):
             button.setFont(ui_font(theme.px(SECONDARY)))
         self._row.setContentsMargins(theme.px(14), theme.px(5), theme.px(14), theme.px(5))
         self._row.setSpacing(theme.px(10))
-        self._tabs.setSpacing(theme.px(2))
+        self.tabs.set_theme(theme)
 
     @override
     def paintEvent(self, event: QPaintEvent) -> None:

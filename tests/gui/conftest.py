@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, Qt, QTimer
 from pytestqt.qtbot import QtBot
 
 from engine.model.config import HeadRef
@@ -36,6 +36,10 @@ class Stage:
     def settle(self) -> None:
         """Until the typing pause is over and every answer is in."""
         self.qtbot.wait(90)
+        pauses = [
+            timer for edit in (self.window.prompt.edit, self.window.prompt.other) for timer in edit.findChildren(QTimer)
+        ]
+        self.qtbot.waitUntil(lambda: not any(timer.isActive() for timer in pauses), timeout=3000)
         self.qtbot.waitUntil(lambda: self.conductor.idle, timeout=3000)
 
     @property
