@@ -102,6 +102,33 @@ def paint_cells_256() -> Row:
     return _row("paint_cells_256", times, LARGE_FRAME)
 
 
+def scrub_instant() -> Row:
+    """From another place of the timeline until the grid of that checkpoint is painted."""
+    name = "scrub_instant"
+    studio = Studio("dark", (1280, 800))
+    try:
+        studio.show("instant", Prompt("the red fish sees a bird the red"))
+        studio.bring("emergence")
+        studio.settle()
+        _exposed(studio.window)
+        times = [_scrubbed(studio, turn % 40) for turn in range(TURNS)]
+    except ValueError as error:
+        return unmeasured(name, LARGE_FRAME, str(error))
+    finally:
+        studio.close()
+    return _row(name, times, LARGE_FRAME)
+
+
+def _scrubbed(studio: Studio, place: int) -> float:
+    start, bar = time.perf_counter(), studio.window.timeline.bar
+    bar.slider.setValue(place)
+    wanted = bar.steps[place]
+    while (run := studio.state.findings.analysis) is None or run.model.step != wanted:
+        QApplication.processEvents()
+    studio.window.heads.view.viewport().repaint()
+    return time.perf_counter() - start
+
+
 def walk_frame_default() -> Row:
     """One frame of the moving walk, of the step with most in it."""
     name = "walk_frame_default"
@@ -198,6 +225,7 @@ ROWS: dict[str, Callable[[], Row]] = {
     "diagram_hover_default": diagram_hover_default,
     "diagram_hover_smollm2": diagram_hover_smollm2,
     "diagram_drag_smollm2": diagram_drag_smollm2,
+    "scrub_instant": scrub_instant,
     "walk_frame_default": walk_frame_default,
     "paint_cells_default": paint_cells_default,
     "paint_cells_256": paint_cells_256,

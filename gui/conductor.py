@@ -121,6 +121,8 @@ class Conductor(QObject):
     def _needs(self) -> list[Need]:
         """Everything that the window wants to know now, the most urgent first."""
         needs = list(opening_needs(self._state))
+        if self._state.scrubs:
+            return needs  # the next checkpoint is a moment away: nothing else is worth beginning
         if self._prompt_is_read():
             needs += run_needs(self._state)
         return [*needs, *model_needs(self._state)]
@@ -189,12 +191,20 @@ class Conductor(QObject):
 
     def _open(self, need: Need, model: ModelInfo) -> None:
         """A new model: what is known of the old one is stale, but stays in sight until the first new run."""
+        before = self._state.findings.model
+        same_run = before is not None and bool(model.steps) and before.run == model.run
+        film = self._answered.get("film")
         self._answered = {"model": need.request}
-        self._fresh_model = True
         self._call_off_runs()
         opened = self._state.selection.model
+        if same_run:  # pins and curves hold for every checkpoint; what is known of another one says whose it is
+            self._answered |= {} if film is None else {"film": film}
+            self._state.find(model=model, opened=opened, troubles={}, behaviour=None, scores=None, problem=None)
+            self.steer()
+            return
         known = dict.fromkeys(("behaviour", "scores", "detail", "comparison", "problem", *PANEL_FINDINGS))
         self._state.find(model=model, opened=opened, troubles={}, **known)
+        self._fresh_model = True
         own, prompt = samples(model), self._state.selection.prompt
         if prompt == Prompt() and own:
             prompt = Prompt(own[0].text)

@@ -27,6 +27,7 @@ from engine.work.results import (
     Behaviour,
     Comparison,
     Failure,
+    FilmCurves,
     HeadDetail,
     ModelInfo,
     Report,
@@ -77,6 +78,7 @@ class Findings:
     walk: Walk | None = None
     verdict: Verdict | None = None
     experiment: Report | None = None
+    film: FilmCurves | None = None
     troubles: Mapping[str, Failure] = field(default_factory=dict)
     status: Status = Status()
     problem: Failure | None = None

@@ -36,6 +36,7 @@ from gui.panels.prompt_panel import PromptPanel
 from gui.panels.reader_panel import ReaderPanel
 from gui.panels.roles_panel import RolesPanel
 from gui.panels.sweep_panel import SweepPanel
+from gui.panels.timeline_panel import TimelinePanel
 from gui.panels.verdict_panel import VerdictPanel
 from gui.panels.walk_panel import WalkPanel
 from gui.settings import Settings
@@ -103,6 +104,7 @@ class MainWindow(QMainWindow):
         self.page, self.attention = PagePanel(state), AttentionPanel(state)
         self.logits, self.sweep, self.walk = LogitsPanel(state), SweepPanel(state), WalkPanel(state, actions)
         self.verdict, self.gallery, self.reader = VerdictPanel(state), GalleryPanel(state), ReaderPanel(state)
+        self.timeline = TimelinePanel(state)
         self.sentence = SentenceBar()
         self.sentence.buttonClicked.connect(self._on_sentence_button)
         actions.said.connect(self.toasts.show_message)
@@ -123,6 +125,7 @@ class MainWindow(QMainWindow):
             "verdict": self.verdict,
             "gallery": self.gallery,
             "reader": self.reader,
+            "timeline": self.timeline,
         }
         self.outlets = Outlets(self, self.prompt, self.panels, state, self.themes, self.say)
 

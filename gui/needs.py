@@ -24,6 +24,7 @@ from engine.work.requests import (
     ObserveBehaviour,
     PatchPair,
     Prompt,
+    ReadFilm,
     Request,
     RunExperiment,
     ScoreHeads,
@@ -178,6 +179,12 @@ def _gallery(state: ExplorerState) -> Iterator[Need]:
         yield Need("experiment", RunExperiment(state.selection.experiment, samples=PROMPTS))
 
 
+def _timeline(state: ExplorerState) -> Iterator[Need]:
+    model = state.findings.model
+    if model is not None and model.steps:
+        yield Need("film", ReadFilm(model.run))
+
+
 PANEL_NEEDS: dict[str, Callable[[ExplorerState], Iterator[Need]]] = {
     "attention": _attention,
     "logits": _logits,
@@ -189,10 +196,11 @@ PANEL_NEEDS: dict[str, Callable[[ExplorerState], Iterator[Need]]] = {
     "sweep": _sweep,
     "verdict": _verdict,
     "gallery": _gallery,
+    "timeline": _timeline,
 }
 PANEL_FINDINGS = (
     *("composition", "circuit", "proof", "study", "firings", "virtual"),
-    *("attention_split", "prediction_split", "baseline_split", "sweep", "walk", "verdict", "experiment"),
+    *("attention_split", "prediction_split", "baseline_split", "sweep", "walk", "verdict", "experiment", "film"),
 )
 
 

@@ -115,7 +115,7 @@ class ExplorerState(QObject):
         old, new = self.selection, replace(self.selection, **changes)
         if new == old:
             return
-        if new.model != old.model:
+        if run_of(new.model) != run_of(old.model):
             self._past.clear()
             self._future.clear()
         elif any(getattr(new, name) != getattr(old, name) for name in UNDOABLE):
@@ -142,6 +142,12 @@ class ExplorerState(QObject):
     def opening(self) -> str:
         """The model that is on its way: a name, a file or a folder; "" when the chosen one is open."""
         return self.selection.model if self.selection.model != self.findings.opened else ""
+
+    @property
+    def scrubs(self) -> bool:
+        """Whether another checkpoint of the same run is on its way."""
+        opening, model = self.opening, self.findings.model
+        return bool(opening) and model is not None and bool(model.steps) and run_of(opening) == model.run
 
     @property
     def way_back(self) -> str:
@@ -304,6 +310,12 @@ class ExplorerState(QObject):
         if self.selection.hide_first and destination > 0:
             row[0] = 0.0
         return int(row.argmax()) if np.isfinite(row).all() else None
+
+
+def run_of(name: str) -> str:
+    """The model that a checkpoint such as `instant@300` is on the way to; any other name stands for itself."""
+    base, at, step = name.rpartition("@")
+    return base if at and step.isdecimal() else name
 
 
 def exists(head: HeadRef, analysis: Analysis) -> bool:

@@ -63,7 +63,7 @@ EVIDENCE = Workspace(
 )
 WALK = Workspace(
     "walkthrough",
-    "Walk-through",
+    "Walk",
     "How did it know? The two-head circuit on your prompt, step by step, and a verdict that can say no.",
     (Column((Cell(("walk",)),), 68), Column((Cell(("verdict",)),), 32)),
 )
@@ -77,4 +77,14 @@ LESSONS = Workspace(
         Column((Cell(("head",), 1), Cell(("prediction",), 1)), 34),
     ),
 )
-WORKSPACES = {workspace.name: workspace for workspace in (EXPLORE, CIRCUIT, EVIDENCE, WALK, LESSONS)}
+EMERGENCE = Workspace(
+    "emergence",
+    "Emergence",
+    "How the circuit formed: one slider through the checkpoints of a training run, and every panel follows.",
+    (
+        Column((Cell(("timeline",)),), 46),
+        Column((Cell(("heads",), 1), Cell(("diagram",), 1)), 44),
+        Column((Cell(("prediction",), 3), Cell(("interventions",), 2)), 30),
+    ),
+)
+WORKSPACES = {workspace.name: workspace for workspace in (EXPLORE, CIRCUIT, EVIDENCE, WALK, LESSONS, EMERGENCE)}

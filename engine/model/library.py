@@ -31,7 +31,8 @@ class ModelInfo:
     """A model as listed, and as opened. `hash` is the first 12 hex digits of its files' SHA-256 ("" until opened).
 
     `size` is bytes on disk, `memory` the bytes that it takes when open (an estimate), `stored` the format and
-    precision; `ships` tells the models of the app from those of the user.
+    precision; `ships` tells the models of the app from those of the user. `steps` are the checkpoints of its film, once
+    opened (none: it has no film), `step` the one that this is (None: the finished model).
     """
 
     name: str
@@ -49,6 +50,13 @@ class ModelInfo:
     memory: int = 0
     stored: str = ""
     ships: bool = False
+    steps: tuple[int, ...] = ()
+    step: int | None = None
+
+    @property
+    def run(self) -> str:
+        """The finished model's name, also of a checkpoint on the way to it."""
+        return self.name if self.step is None else self.name.rpartition("@")[0]
 
     @property
     def layers(self) -> int:

@@ -271,6 +271,14 @@ class RunExperiment:
     lane: Lane = "sweep"
 
 
+@dataclass(frozen=True)
+class ReadFilm:
+    """The curves of a model's training and of its one-layer twin. Answer: `FilmCurves`."""
+
+    name: str
+    lane: Lane = "sweep"
+
+
 Request = (
     LoadModel
     | Analyze
@@ -290,4 +298,5 @@ Request = (
     | Judge
     | WalkThrough
     | RunExperiment
+    | ReadFilm
 )

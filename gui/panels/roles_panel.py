@@ -75,7 +75,7 @@ class RolesPanel(Panel):
 
     @Slot(object, object)
     def _on_found(self, new: Findings, old: Findings) -> None:
-        if changed(new, old, "scores", "model", "comparison"):
+        if changed(new, old, "scores", "comparison"):
             self._show(new)
         if changed(new, old, "scores", "model", "status", "comparison"):
             compared = new.fitting_comparison

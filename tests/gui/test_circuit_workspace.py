@@ -155,8 +155,9 @@ def test_that_every_panel_gives_numbers_and_code(studio: Studio) -> None:
         go(studio, workspace)
         for name in sorted(studio.state.selection.panels):
             panel = studio.window.panels[name]
-            assert panel.numbers().rows, name
-            assert panel.requests() or name == "reader", name  # a text asks nothing
+            if name != "timeline":  # a model built by hand has no film
+                assert panel.numbers().rows, name
+                assert panel.requests() or name == "reader", name  # a text asks nothing
 
 
 def test_that_the_code_of_a_panel_opens_as_a_page(studio: Studio) -> None:

@@ -57,7 +57,7 @@ SAYS: dict[str, tuple[Callable[[Studio], object], dict[str, object]]] = {
 @pytest.mark.parametrize("panel", SAYS)
 def test_that_every_panel_follows_the_one_selection(studio: Studio, panel: str) -> None:
     says, change = SAYS[panel]
-    assert set(SAYS) | {"reader"} == set(studio.window.panels)  # the text is the same whatever is shown
+    assert set(SAYS) | {"reader", "timeline"} == set(studio.window.panels)  # a text, and time (test_timeline.py)
     studio.state.select(head=SECOND, token=9)
     studio.bring(panel)
     studio.settle()

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 
 from engine.work.requests import Prompt
 from gui.studio import Studio
-from gui.theme import load_fonts
+from gui.theme import Choice, load_fonts
 from gui.workspaces import WORKSPACES
 from tests.shots.compare import DOCS, MOST_FAR, SIZES, share_of_different_pixels
 
@@ -38,18 +38,40 @@ def studio(qapp: QApplication, theme: Literal["dark", "light"]) -> Iterator[Stud
 def test_that_the_window_looks_as_in_the_documentation(
     studio: Studio, theme: str, workspace: str, qapp: QApplication
 ) -> None:
-    differences = {}
     studio.bring(workspace)
     studio.settle()
+    changed = pictures_that_changed(studio, workspace, theme, qapp)
+    assert not changed, f"these pictures no longer match (share of pixels): {changed}"
+
+
+BEFORE_IN_AFTER = {"before": "instant@75", "in": "instant@175", "after": "instant"}
+
+
+@pytest.mark.parametrize("when", BEFORE_IN_AFTER)
+def test_that_the_phase_change_looks_as_in_the_documentation(theme: Choice, when: str, qapp: QApplication) -> None:
+    load_fonts()
+    studio = Studio("light" if theme == "light" else "dark", SIZES[0])
+    try:
+        studio.show(BEFORE_IN_AFTER[when], Prompt("the red fish sees a bird the red"))
+        studio.bring("emergence")
+        studio.settle()
+        changed = pictures_that_changed(studio, f"emergence-{when}", theme, qapp)
+    finally:
+        studio.close()
+    assert not changed, f"these pictures no longer match (share of pixels): {changed}"
+
+
+def pictures_that_changed(studio: Studio, name: str, theme: str, qapp: QApplication) -> dict[str, float]:
+    """At both sizes; writes the pictures anew where that is asked for."""
+    changed = {}
     for width, height in SIZES:
         studio.window.resize(width, height)
         qapp.processEvents()
-        drawn = studio.window.grab().toImage()
-        path = DOCS / f"{workspace}-{theme}-{width}x{height}.png"
+        drawn, path = studio.window.grab().toImage(), DOCS / f"{name}-{theme}-{width}x{height}.png"
         if os.environ.get("HEADSCOPE_UPDATE_SHOTS"):
             assert drawn.save(str(path))
-            continue
         assert path.is_file(), f"{path.name} is missing: run with HEADSCOPE_UPDATE_SHOTS=1"
-        differences[path.name] = share_of_different_pixels(drawn, QImage(str(path)))
-    changed = {name: share for name, share in differences.items() if share > MOST_FAR}
-    assert not changed, f"these pictures no longer match (share of pixels): {changed}"
+        share = share_of_different_pixels(drawn, QImage(str(path)))
+        if share > MOST_FAR:
+            changed[path.name] = share
+    return changed

@@ -17,6 +17,7 @@ from engine.work.jobs.load import load_model
 from engine.work.jobs.measure_composition import measure_composition
 from engine.work.jobs.observe_behaviour import observe_behaviour
 from engine.work.jobs.patch_pair import patch_pair
+from engine.work.jobs.read_film import read_film
 from engine.work.jobs.score_heads import score_heads
 from engine.work.jobs.study_head import study_head
 from engine.work.jobs.sweep_heads import sweep_heads
@@ -36,6 +37,7 @@ from engine.work.requests import (
     MeasureComposition,
     ObserveBehaviour,
     PatchPair,
+    ReadFilm,
     Request,
     RunExperiment,
     ScoreHeads,
@@ -85,6 +87,8 @@ def perform(request: Request, state: EngineState, task: Task) -> Answer:
             return sweep_heads(request, state, task)
         case Judge():
             return judged(request, state, task)
+        case ReadFilm():
+            return read_film(request)
         case RunExperiment():
             return run_experiment(request, state, task)
         case WalkThrough():

@@ -1,0 +1,117 @@
+"""Training as a film: one slider sets the checkpoint that every panel shows, under the curves of the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Slot
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from typing_extensions import override
+
+from engine.work.results import FilmCurves
+from gui.export import Cell, Table
+from gui.panel import Panel
+from gui.state import ExplorerState, Findings, changed
+from gui.theme import SECONDARY, Theme, ui_font
+from gui.widgets.timeline_bar import TimelineBar
+from gui.words.composition import trouble_words
+from gui.words.film import JUMP_TIP, NO_FILM, head_curves, jump_words, loss_curves, step_of
+
+if TYPE_CHECKING:
+    from gui.widgets.curves_view import CurvesView
+
+
+class TimelinePanel(Panel):
+    """A click on the curves goes to the next checkpoint; the keys of the slider work wherever the focus is inside."""
+
+    asks = ("film",)
+
+    def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
+        body = QWidget()
+        self.curves: CurvesView | None = None  # made when there is a film to show: the library under it loads slowly
+        self.bar, self.missing = TimelineBar(), QLabel(NO_FILM)
+        super().__init__("Training", body, parent)
+        self._state = state
+        self._shown: FilmCurves | None = None
+        self.missing.setWordWrap(True)
+        self._rows = QVBoxLayout(body)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        self._rows.addWidget(self.missing)
+        self._rows.addWidget(self.bar)
+        self.bar.sought.connect(self._show_checkpoint)
+        state.found.connect(self._on_found)
+        self._show(state.findings)
+
+    @override
+    def apply_theme(self, theme: Theme) -> None:
+        super().apply_theme(theme)
+        if self.curves is not None:
+            self.curves.set_theme(theme)
+        self.bar.set_theme(theme)
+        self.missing.setFont(ui_font(theme.px(SECONDARY)))
+        self.missing.setStyleSheet(f"color: {theme.subtle}")
+
+    @override
+    def numbers(self) -> Table:
+        """Every measured step."""
+        film = self._film()
+        if film is None:
+            return Table("training", ("step",), [])
+        heads = [(layer, head) for layer in range(film.induction.shape[1]) for head in range(film.induction.shape[2])]
+        names = [f"{kind} {layer}.{head}" for kind in ("induction", "previous_token") for layer, head in heads]
+        rows: list[tuple[Cell, ...]] = []
+        for place, step in enumerate(film.measured):
+            scores = [float(kind[place, *at]) for kind in (film.induction, film.previous_token) for at in heads]
+            rows.append((step, *(float(values[place]) for values in film.losses.values()), *scores))
+        return Table(f"training of {film.name}", ("step", *film.losses, *names), rows)
+
+    @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        self.bar.keyPressEvent(event)
+
+    @Slot(int)
+    def _show_checkpoint(self, step: int) -> None:
+        """The last one is the finished model itself: its numbers are exact where the film's are rounded."""
+        model = self._state.findings.model
+        if model is None or not model.steps:
+            return
+        if self.curves is not None:
+            self.curves.set_step(step)
+        self._state.select(model=model.run if step == model.steps[-1] else f"{model.run}@{step}")
+
+    @Slot(object, object)
+    def _on_found(self, new: Findings, old: Findings) -> None:
+        if changed(new, old, "film", "model", "troubles"):
+            self._show(new)
+
+    def _film(self) -> FilmCurves | None:
+        film, model = self._state.findings.film, self._state.findings.model
+        return film if film is not None and model is not None and film.name == model.run else None
+
+    def _show(self, found: Findings) -> None:
+        film, model = self._film(), found.model
+        has_film = model is not None and bool(model.steps)
+        self.missing.setText(trouble_words(found.troubles.get("film")) or NO_FILM)
+        self.missing.setVisible(not has_film)
+        self.bar.setVisible(has_film)
+        if film is not None and film is not self._shown:
+            self._shown = film
+            self._with_curves().set_curves(loss_curves(film), head_curves(film), film.jump)
+        if self.curves is not None:
+            self.curves.setVisible(film is not None)
+        if model is not None and has_film and not self.bar.slider.isSliderDown() and not self.bar.plays:
+            self.bar.set_steps(model.steps, step_of(model))
+            if self.curves is not None:
+                self.curves.set_step(step_of(model))
+        self.set_note(jump_words(film) if film is not None else "", JUMP_TIP)
+
+    def _with_curves(self) -> CurvesView:
+        if self.curves is None:
+            from gui.widgets.curves_view import CurvesView
+
+            self.curves = CurvesView()
+            self.curves.set_theme(self._theme)
+            self.curves.sought.connect(self.bar.seek)
+            self._rows.insertWidget(1, self.curves, 1)
+        return self.curves

@@ -1,0 +1,131 @@
+"""Films: read piece by piece, checked before they are believed, and the rule by which a jump is found."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from engine.model import checkpoints, library
+from engine.model.loaders import native
+from engine.model.loaders.header import ModelFileError
+from engine.training.film import Film, FilmWriter, fingerprint
+from engine.training.phase import phase_change
+from engine.work.jobs.load import load_model
+from engine.work.jobs.read_film import read_film
+from engine.work.recent import RecentRuns
+from engine.work.requests import LoadModel, ReadFilm
+from engine.work.state import EngineState
+from engine.work.task import Task
+
+INSTANT = checkpoints.FILMS / "instant.safetensors"
+
+
+def test_that_a_checkpoint_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    model, _ = native.load(library.resolve("instant"))
+    writer = FilmWriter(tmp_path / "f.safetensors", torch.float32)
+    writer.add(0, model, [])
+    writer.add(50, model, [{"step": 0}])
+    film = Film(tmp_path / "f.safetensors")
+    assert film.steps == (0, 50) and film.curves == [{"step": 0}]
+    found = film.weights(50)
+    assert all(torch.equal(found[name], value) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("base", ["instant", "absolute", "default"])
+def test_that_the_last_checkpoint_is_the_finished_model(base: str) -> None:
+    """To the bit where the film is in single precision, to half precision in the default's."""
+    path = checkpoints.film_of(base)
+    assert path is not None
+    film, (model, _) = Film(path), native.load(library.resolve(base))
+    last = film.weights(film.steps[-1])
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(last[name].float(), value.to(last[name].dtype).float(), rtol=0, atol=0)
+
+
+def test_that_names_stand_for_checkpoints_only_where_there_is_a_film() -> None:
+    assert checkpoints.parted("instant@300") == ("instant", 300)
+    for name in ("instant", "smollm2@3", "instant@x", "../instant@3", "@3", ""):
+        assert checkpoints.parted(name) == (name, None)
+
+
+def test_that_checkpoints_open_as_models_of_the_same_run() -> None:
+    state = EngineState(None, RecentRuns())
+    early, late = (load_model(LoadModel(f"instant@{step}"), state, Task()) for step in (25, 1500))
+    whole = load_model(LoadModel("instant"), state, Task())
+    assert (early.name, early.run, early.step) == ("instant@25", "instant", 25)
+    assert early.steps == late.steps == whole.steps and whole.step is None and whole.run == "instant"
+    assert len({early.hash, late.hash, whole.hash}) == 3
+    assert early.hash == fingerprint(Film(INSTANT).weights(25))
+    with pytest.raises(ModelFileError, match="no checkpoint at step 26; it has 0, 25, 50, …, 1450, 1500"):
+        load_model(LoadModel("instant@26"), state, Task())
+
+
+def test_that_curves_come_with_those_of_the_twin() -> None:
+    film = read_film(ReadFilm("instant"))
+    assert film.induction.shape == (31, 2, 2) and film.twin is not None and film.twin.induction.shape == (31, 1, 2)
+    assert film.jump == (100, 250) and film.twin.jump is None
+    assert film.losses["repeat_loss_second"][-1] < 0.1 < 4 < film.twin.losses["repeat_loss_second"][-1]
+    with pytest.raises(ModelFileError, match="has no film"):
+        read_film(ReadFilm("handbuilt-k"))
+
+
+def test_that_the_jump_is_found_by_its_rule() -> None:
+    steps, first = range(0, 60, 10), [4.0] * 6
+    assert phase_change(steps, first, [4.0, 3.9, 3.7, 2.5, 1.9, 0.1]) == (20, 40)
+    assert phase_change(steps, first, [4.0, 3.0, 3.9, 1.0, 0.5, 0.1]) == (20, 30)
+    assert phase_change(steps, first, [1.0, 0.9, 0.8, 0.7, 0.6, 0.5]) == (0, 0)  # there from the start
+    assert phase_change(steps, first, [4.0] * 6) is None
+    assert phase_change(steps, first, [4.0, 1.0, 1.0, 1.0, 3.9, 4.0]) is None  # lost again
+    assert phase_change([], [], []) is None
+
+
+def damaged(tmp_path: Path, **changes: str | None) -> Path:
+    """The instant film with other notes."""
+    notes: dict[str, str] = {"format": "headscope-film-1", "curves": json.dumps([{"step": 0}])}
+    for name, value in changes.items():
+        notes.pop(name) if value is None else notes.update({name: value})
+    path = tmp_path / "f.safetensors"
+    save_file({"000000/W_E": torch.zeros(2, 2)}, path, metadata=notes)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"format": "headscope-1"}, "is no film of a training run"),
+        ({"format": None}, "is no film of a training run"),
+        ({"curves": None}, "is damaged: KeyError in its curves"),
+        ({"curves": "not json"}, "is damaged: JSONDecodeError in its curves"),
+        ({"curves": '{"step": 1}'}, "no rows with a step each"),
+        ({"curves": '[{"step": "one"}]'}, "no rows with a step each"),
+    ],
+)
+def test_that_foreign_and_damaged_films_are_one_line(tmp_path: Path, changes: dict[str, str | None], said: str) -> None:
+    with pytest.raises(ModelFileError, match=said) as refused:
+        Film(damaged(tmp_path, **changes))
+    assert "\n" not in str(refused.value)
+
+
+def test_that_a_film_cut_short_or_with_a_stray_tensor_is_refused(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(INSTANT.read_bytes()[:-100])
+    with pytest.raises(ModelFileError, match="damaged"):
+        Film(cut)
+    save_file({"W_E": torch.zeros(2)}, cut, metadata={"format": "headscope-film-1", "curves": "[]"})
+    with pytest.raises(ModelFileError, match="belongs to no step"):
+        Film(cut)
+
+
+def test_that_a_checkpoint_that_misses_a_weight_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = {name: value for name, value in load_file(INSTANT).items() if name != "000025/W_U"}
+    notes = {"format": "headscope-film-1", "curves": json.dumps([{"step": 0}])}
+    save_file(tensors, tmp_path / "instant.safetensors", metadata=notes)
+    monkeypatch.setattr(checkpoints, "FILMS", tmp_path)
+    state = EngineState(None, RecentRuns())
+    with pytest.raises(ModelFileError, match="at step 25 is damaged: its weights do not fit"):
+        load_model(LoadModel("instant@25"), state, Task())
+    assert load_model(LoadModel("instant@50"), state, Task()).step == 50

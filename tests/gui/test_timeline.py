@@ -1,0 +1,135 @@
+"""Scrubbing through training: panels follow the slider, what is pinned stays, models without a film say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from engine.model.config import HeadRef
+from engine.work.requests import Prompt
+from gui.state import run_of
+from gui.studio import Studio
+from gui.theme import load_fonts
+from gui.widgets.timeline_bar import TimelineBar
+
+PROMPT = Prompt("the red fish sees a bird the red")
+READER = HeadRef(1, 0)
+
+
+@pytest.fixture
+def studio(qapp: object) -> Iterator[Studio]:
+    load_fonts()
+    made = Studio("dark", (1280, 800))
+    made.show("instant", PROMPT)
+    made.bring("emergence")
+    made.settle()
+    yield made
+    made.close()
+
+
+def chance(studio: Studio, text: str) -> float:
+    analysis = studio.state.findings.analysis
+    assert analysis is not None
+    return sum(row.probability for row in analysis.predictions if row.text.strip() == text)
+
+
+def test_that_every_panel_follows_the_slider_and_pins_stay(studio: Studio) -> None:
+    window, state = studio.window, studio.state
+    state.select(head=READER, token=8)
+    studio.settle()
+    scores, composition = state.findings.scores, state.findings.composition
+    assert window.timeline.bar.words.text() == "step 1,500 of 1,500" and chance(studio, "fish") > 0.9
+    QTest.keyClick(window.timeline, Qt.Key.Key_Home)
+    studio.settle()
+    assert state.selection.model == "instant@0" and state.findings.model is not None and state.findings.model.step == 0
+    assert (state.selection.head, state.selection.token, state.selection.prompt) == (READER, 8, PROMPT)
+    assert chance(studio, "fish") < 0.2
+    assert state.findings.scores is not None and state.findings.scores is not scores
+    assert state.findings.composition is not None and state.findings.composition is not composition
+    assert window.windowTitle() == "Headscope · Instant, step 0"
+    for _ in range(3):
+        QTest.keyClick(window.timeline, Qt.Key.Key_Right)
+    studio.settle()
+    assert state.selection.model == "instant@75" and window.timeline.bar.words.text() == "step 75 of 1,500"
+    QTest.keyClick(window.timeline, Qt.Key.Key_End)
+    studio.settle()
+    assert state.selection.model == "instant" and chance(studio, "fish") > 0.9
+
+
+def test_that_rapid_scrubbing_ends_where_the_hand_ends(studio: Studio) -> None:
+    slider = studio.window.timeline.bar.slider
+    slider.setSliderDown(True)
+    for place in (*range(40, 0, -1), *range(0, 12)):
+        slider.setValue(place)
+    slider.setSliderDown(False)
+    studio.settle()
+    model = studio.state.findings.model
+    assert model is not None and model.step == model.steps[11]
+    assert studio.state.findings.analysis is not None and studio.state.findings.analysis.model == model
+
+
+def test_that_a_click_on_the_curves_goes_to_the_next_checkpoint(studio: Studio) -> None:
+    curves = studio.window.timeline.curves
+    assert curves is not None
+    curves.sought.emit(262.0)
+    studio.settle()
+    assert studio.state.selection.model == "instant@250"
+    assert "step 250" in curves.words.text() and "second copy 1.6" in curves.words.text()
+
+
+def test_that_a_step_in_the_past_can_be_walked_and_judged(studio: Studio) -> None:
+    studio.window.timeline.bar.seek(100)
+    studio.bring("walkthrough")
+    studio.settle()
+    early = studio.window.walk.player.count
+    assert early <= 2 and "does not hold" in studio.window.walk.heading.text()
+    assert studio.state.findings.verdict is not None and studio.state.findings.verdict.mechanism == "none"
+    studio.state.select(model="instant")
+    studio.settle()
+    assert studio.window.walk.player.count > early
+
+
+def test_that_a_model_without_a_film_says_which_have_one(studio: Studio) -> None:
+    studio.show("handbuilt-k", Prompt("A B C A B"))
+    panel = studio.window.timeline
+    assert panel.missing.isVisible() and "no film" in panel.missing.text()
+    assert not panel.bar.isVisible() and panel.curves is not None and not panel.curves.isVisible()
+
+
+def test_that_the_jump_is_told_and_the_numbers_are_all_there(studio: Studio) -> None:
+    table = studio.window.timeline.numbers()
+    assert table.header[:3] == ("step", "repeat_loss_first", "repeat_loss_second") and len(table.rows) == 31
+    assert studio.window.timeline._note_text == "jump between steps 100 and 250"
+
+
+def test_that_playing_goes_on_loops_and_ends_out_of_sight(qtbot: QtBot) -> None:
+    bar = TimelineBar()
+    qtbot.addWidget(bar)
+    bar.set_steps((0, 10, 20), 20)
+    bar.show()
+    bar._clock.setInterval(1)
+    with qtbot.waitSignal(bar.sought):
+        QTest.keyClick(bar, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: not bar.plays, timeout=2000)
+    assert bar.slider.value() == 2
+    bar.loop.setChecked(True)
+    bar.toggle()
+    with qtbot.waitSignals([bar.sought] * 6, timeout=2000):
+        pass
+    assert bar.plays
+    bar.hide()
+    assert not bar.plays
+
+
+def test_that_only_numbers_behind_an_at_are_steps() -> None:
+    assert [run_of(name) for name in ("a@3", "a", "a@b", "@", "mail@home/x@12")] == [
+        "a",
+        "a",
+        "a@b",
+        "@",
+        "mail@home/x",
+    ]
