@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from engine import cli, output
 from engine.model import library
 
-COMMANDS = ("models", "analyze", "experiments", "evaluate", "render", "train", "bench")
+COMMANDS = ("models", "analyze", "experiments", "evaluate", "render", "train", "emergence", "bench")
 DEFAULT_MODEL = "default"
 
 

@@ -86,6 +86,7 @@ def add_commands(commands: Commands) -> None:
     _add_experiments(commands)
     _add_evaluate(commands)
     _add_train(commands)
+    _add_emergence(commands)
 
 
 def _add_models(commands: Commands) -> None:
@@ -168,6 +169,14 @@ def _add_evaluate(commands: Commands) -> None:
     parser.add_argument("--seed", metavar="S", type=whole(0), default=0)
     add_json(parser)
     parser.set_defaults(run=evaluate)
+
+
+def _add_emergence(commands: Commands) -> None:
+    parser = commands.add_parser("emergence", help="what disturbing the training does to the jump", allow_abbrev=False)
+    parser.add_argument("--seeds", metavar="N", type=whole(1, 100), default=5)
+    parser.add_argument("--steps", metavar="N", type=whole(50, 1500), default=1000)
+    parser.add_argument("--markdown", metavar="FILE", required=True, help="where the table goes, - for the screen")
+    parser.set_defaults(run=emergence)
 
 
 def _add_train(commands: Commands) -> None:
@@ -263,7 +272,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     import numpy as np
 
     from engine.model.loaders.formats import fingerprint, format_of
-    from engine.training import evaluation, recipes, trainer
+    from engine.training import evaluation, recipes, run
 
     path = library.resolve(arguments.model)
     info = replace(library.describe(path), hash=fingerprint(path))
@@ -271,7 +280,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     made_by = library.read_card(path).get("recipe")
     recipe = recipes.RECIPES.get(str(made_by.get("name"))) if isinstance(made_by, dict) else None
     no_text = np.zeros(0, dtype=np.int64)
-    text = no_text if recipe is None else trainer.encoded(tokenizer, recipe, held_out=True)
+    text = no_text if recipe is None else run.encoded(tokenizer, recipe, held_out=True)
     figures = evaluation.evaluate(model, tokenizer, text, arguments.seed)
     output.write(arguments.json, output.json_text({"model": documents.model(info, model.config), **figures}))
     return 0
@@ -285,6 +294,16 @@ def train(arguments: argparse.Namespace) -> int:
 
     produce(arguments.recipe, arguments.seed, arguments.layers, arguments.steps, Path(arguments.out), _tell)
     output.write(output.STANDARD_OUTPUT, f"written to {arguments.out}\n")
+    return 0
+
+
+def emergence(arguments: argparse.Namespace) -> int:
+    output.check(arguments.markdown)
+    from engine.training.study import page, study
+
+    found = study(range(arguments.seeds), arguments.steps, lambda one: print(one, file=sys.stderr))
+    command = f"main.py emergence --seeds {arguments.seeds} --steps {arguments.steps} --markdown FILE"
+    output.write(arguments.markdown, page(found, command))
     return 0
 
 

@@ -15,6 +15,7 @@ from gui.dialogs import Dialogs
 from gui.dock_host import DockHost
 from gui.drops import DropZone
 from gui.library import Library
+from gui.live_training import LiveTraining
 from gui.meddling.offer_menu import OfferMenu
 from gui.meddling.stack_dialogs import StackDialogs
 from gui.memory import MemoryBudget
@@ -27,6 +28,7 @@ from gui.panels.gallery_panel import GalleryPanel
 from gui.panels.head_panel import HeadPanel
 from gui.panels.heads_panel import HeadsPanel
 from gui.panels.interventions_panel import InterventionsPanel
+from gui.panels.live_panel import LivePanel
 from gui.panels.logits_panel import LogitsPanel
 from gui.panels.matrix_panel import MatrixPanel
 from gui.panels.page_panel import PagePanel
@@ -104,7 +106,8 @@ class MainWindow(QMainWindow):
         self.page, self.attention = PagePanel(state), AttentionPanel(state)
         self.logits, self.sweep, self.walk = LogitsPanel(state), SweepPanel(state), WalkPanel(state, actions)
         self.verdict, self.gallery, self.reader = VerdictPanel(state), GalleryPanel(state), ReaderPanel(state)
-        self.timeline = TimelinePanel(state)
+        self.training = LiveTraining(self)
+        self.timeline, self.live = TimelinePanel(state), LivePanel(state, self.training)
         self.sentence = SentenceBar()
         self.sentence.buttonClicked.connect(self._on_sentence_button)
         actions.said.connect(self.toasts.show_message)
@@ -126,6 +129,7 @@ class MainWindow(QMainWindow):
             "gallery": self.gallery,
             "reader": self.reader,
             "timeline": self.timeline,
+            "live": self.live,
         }
         self.outlets = Outlets(self, self.prompt, self.panels, state, self.themes, self.say)
 
@@ -305,4 +309,5 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         self.remember()
         self.library.close()
+        self.training.shutdown()
         super().closeEvent(event)

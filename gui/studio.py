@@ -92,6 +92,7 @@ class Studio(QObject):
 
     def close(self) -> None:
         self._conductor.rest()
+        self.window.training.shutdown()
         self._service.shutdown()
         self._collector.stop()
         for widget in (*self._taken, self.window):

@@ -82,7 +82,7 @@ EMERGENCE = Workspace(
     "Emergence",
     "How the circuit formed: one slider through the checkpoints of a training run, and every panel follows.",
     (
-        Column((Cell(("timeline",)),), 46),
+        Column((Cell(("timeline", "live")),), 46),
         Column((Cell(("heads",), 1), Cell(("diagram",), 1)), 44),
         Column((Cell(("prediction",), 3), Cell(("interventions",), 2)), 30),
     ),

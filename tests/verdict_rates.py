@@ -17,7 +17,7 @@ from engine.model import library
 from engine.model.config import HeadRef
 from engine.model.handbuilt import build
 from engine.training.recipes import RECIPES
-from engine.training.trainer import initial_model, make_tokenizer
+from engine.training.run import initial_model, make_tokenizer
 from engine.work.jobs.judge import judged
 from engine.work.jobs.load import load_model
 from engine.work.recent import RecentRuns

@@ -1,11 +1,14 @@
 """Names of checkpoints: `instant@300` is the model `instant` as it was after 300 steps of its training.
 
-A model that ships may have a film, the checkpoints of its run in one file (training/film.py). Must not import torch.
+A model that ships, or was trained here, may have a film: the checkpoints of its run in one file (training/film.py).
+Must not import torch.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from engine.model.folders import user_folder
 
 FILMS = Path(__file__).parents[2] / "resources" / "films"
 
@@ -24,5 +27,7 @@ def parted(name: str) -> tuple[str, int | None]:
 
 def film_of(base: str) -> Path | None:
     """The film of a model by its name; None where there is none, or the name is a path."""
-    path = FILMS / f"{base}.safetensors"
-    return path if base and Path(base).name == base and path.is_file() else None
+    if not base or Path(base).name != base:
+        return None
+    paths = (FILMS / f"{base}.safetensors", user_folder() / base / "film.safetensors")
+    return next((path for path in paths if path.is_file()), None)

@@ -33,6 +33,13 @@ class FilmWriter:
         self.path, self.precision = path, precision
         self.frames: dict[str, Tensor] = {}
 
+    def go_on(self, film: Film, step: int) -> list[dict[str, Any]]:
+        """Take over what an earlier process had written up to a step; its curves."""
+        for number in film.steps:
+            if number <= step:
+                self.frames |= {f"{number:06d}/{name}": value for name, value in film.weights(number).items()}
+        return [row for row in film.curves if row["step"] <= step]
+
     def add(self, step: int, model: Transformer, curves: list[dict[str, Any]]) -> None:
         for name, value in model.state_dict().items():
             self.frames[f"{step:06d}/{name}"] = value.detach().to(self.precision, copy=True)
@@ -82,9 +89,16 @@ def fingerprint(weights: dict[str, Tensor]) -> str:
     return digest.hexdigest()[:12]
 
 
-@lru_cache(maxsize=8)
 def opened(path: Path) -> Film:
-    """A film whose header has been read; those that ship do not change while the program runs."""
+    """A film whose header has been read; read again when the file has changed. Raises ModelFileError."""
+    try:
+        return _opened(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise ModelFileError(f"{path.name} cannot be read: {error.strerror}") from None
+
+
+@lru_cache(maxsize=8)
+def _opened(path: Path, changed: int) -> Film:
     return Film(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from engine.model.taps import Capture
+from engine.circuits.interventions.ablation import tap_for
+from engine.circuits.interventions.values import Intervention
+from engine.model.taps import Capture, chain
 from engine.model.tokenizer import Tokenizer
 from engine.model.transformer import Transformer
 from engine.training.data import RowMaker
@@ -26,10 +29,12 @@ class Monitor:
         self.bos, self.held_out, self.context = tokenizer.bos or 0, held_out, context
 
     @torch.inference_mode()
-    def measure(self, model: Transformer, known: NDArray[np.int64]) -> dict[str, Any]:
-        """`known`: the tokens in use, of which the repeats are drawn."""
+    def measure(
+        self, model: Transformer, known: NDArray[np.int64], acting: Sequence[Intervention] = ()
+    ) -> dict[str, Any]:
+        """`known`: the tokens in use, of which the repeats are drawn; `acting`: what is done to every run."""
         maker = RowMaker(self.held_out, known, self.bos, np.random.default_rng(SEED))
-        values = self._repeats(model, maker, known)
+        values = self._repeats(model, maker, known, acting)
         if len(self.held_out):
             plain = torch.from_numpy(np.stack([maker.plain(self.context // 2).tokens for _ in range(ROWS)]))
             values["text_loss"] = float(
@@ -39,12 +44,14 @@ class Monitor:
             values["spliced_accuracy"] = self._accuracy(model, rows)
         return values
 
-    def _repeats(self, model: Transformer, maker: RowMaker, known: NDArray[np.int64]) -> dict[str, Any]:
+    def _repeats(
+        self, model: Transformer, maker: RowMaker, known: NDArray[np.int64], acting: Sequence[Intervention]
+    ) -> dict[str, Any]:
         length = min(LENGTH, (self.context - 1) // 2, len(known))
         halves = np.stack([maker.generator.permutation(known)[:length] for _ in range(ROWS)])  # (B, L)
         tokens = torch.from_numpy(np.concatenate([np.full((ROWS, 1), self.bos), halves, halves], axis=1))
         capture = Capture(_is_pattern)
-        logits = model(tokens, capture)  # (B, 2L+1, V)
+        logits = model(tokens, chain(tap_for(model, tokens, acting, self.bos), capture))  # (B, 2L+1, V)
         loss = functional.cross_entropy(logits[:, :-1].transpose(1, 2), tokens[:, 1:], reduction="none")  # (B, 2L)
         second = slice(length + 1, 2 * length)  # predicts the second copy but for its first token
         patterns = torch.stack(list(capture.kept.values()))  # (L, B, H, T, T)

@@ -11,7 +11,8 @@ from engine.model.loaders import native
 from engine.training import card
 from engine.training.evaluation import evaluate
 from engine.training.recipes import RECIPES, Recipe
-from engine.training.trainer import encoded, train
+from engine.training.run import encoded
+from engine.training.trainer import train
 
 NAMES = (*RECIPES, *handbuilt.NAMES)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from engine.circuits.interventions.values import (
     Ablate,
     ChangePositions,
+    Forbid,
     ForcePattern,
     Intervention,
     KeepOnly,
@@ -148,6 +149,7 @@ def _head_offers(head: HeadRef, state: ExplorerState) -> Iterator[Offer]:
     yield Offer(attends, "what followed before", ForcePattern(head, "induction"), "As a perfect induction head.")
     yield Offer(attends, "all tokens alike", ForcePattern(head, "uniform"))
     yield Offer(attends, "random tokens", ForcePattern(head, "random"))
+    yield Offer(attends, "not the token before", Forbid((head,)), "The rest of each row shares what was there.")
     circuits = f"{group} circuits"
     yield Offer(circuits, "Scramble what it copies", ScrambleOV(head), "A random rotation between W_V and W_O.")
     positions = ChangePositions("remove", heads=(head,))

@@ -29,6 +29,7 @@ class CurvesView(QWidget):
         self._panes = tuple(pyqtgraph.PlotWidget(enableMenu=False) for _ in range(2))
         self._curves: tuple[Sequence[Curve], Sequence[Curve]] = ((), ())
         self._jump: tuple[int, int] | None = None
+        self._marks: tuple[int, ...] = ()
         self._lines: list[pyqtgraph.InfiniteLine] = []
         self._step = 0.0
         self.words = QLabel(self)
@@ -44,6 +45,7 @@ class CurvesView(QWidget):
             pane.scene().sigMouseClicked.connect(self._click)
             column.addWidget(pane, 1)
         self._panes[1].setXLink(self._panes[0])
+        self._panes[1].setYRange(0.0, 1.08)  # scores are shares
         column.addWidget(self.words)
         self.setAccessibleName("Curves of the training run")
 
@@ -58,6 +60,12 @@ class CurvesView(QWidget):
         self._curves, self._jump = (above, below), jump
         self._draw()
         self._tell(self._step)
+
+    def set_marks(self, steps: Sequence[int]) -> None:
+        """Where something was done to the run."""
+        if tuple(steps) != self._marks:
+            self._marks = tuple(steps)
+            self._draw()
 
     def set_step(self, step: float) -> None:
         """The line through both panes."""
@@ -86,6 +94,7 @@ class CurvesView(QWidget):
                 axis.setPen(theme.hairline)
                 axis.setTextPen(theme.subtle)
                 axis.setStyle(tickFont=ui_font(theme.px(SMALLEST)))
+            pane.getAxis("left").enableAutoSIPrefix(False)
             pane.setLabel("left", unit, color=theme.subtle)
             if self._jump is not None:
                 shade = pyqtgraph.mkColor(theme.induction)
@@ -93,6 +102,9 @@ class CurvesView(QWidget):
                 pane.addItem(pyqtgraph.LinearRegionItem(self._jump, movable=False, brush=shade, pen=shade))
             for curve in curves:
                 self._add(pane, curve)
+            for mark in self._marks:
+                dashed = pyqtgraph.mkPen(theme.duplicate, width=theme.scale, style=Qt.PenStyle.DashLine)
+                pane.addItem(pyqtgraph.InfiniteLine(mark, pen=dashed))
             line = pyqtgraph.InfiniteLine(self._step, pen=pyqtgraph.mkPen(theme.text, width=theme.scale))
             pane.addItem(line)
             self._lines.append(line)

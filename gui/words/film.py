@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from engine.work.results import FilmCurves, ModelInfo
@@ -54,3 +56,13 @@ JUMP_TIP = (
 def step_of(model: ModelInfo) -> int:
     """The step that is shown; a finished model stands at the end of its film."""
     return model.step if model.step is not None else model.steps[-1] if model.steps else 0
+
+
+def curves_of_rows(rows: list[dict[str, Any]]) -> tuple[list[Curve], list[Curve]]:
+    """The same curves from the rows that a run tells as it goes."""
+    steps = tuple(int(row["step"]) for row in rows)
+    names = ("repeat_loss_first", "repeat_loss_second", "repeat_accuracy", "text_loss")
+    losses = {name: np.array([float(row.get(name, np.nan)) for row in rows]) for name in names}
+    induction, previous = (np.array([row[name] for row in rows]) for name in ("induction", "previous_token"))
+    film = FilmCurves("", (), steps, losses, induction, previous, None, None)
+    return loss_curves(film), head_curves(film)

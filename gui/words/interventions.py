@@ -8,6 +8,7 @@ from html import escape
 from engine.circuits.interventions.values import (
     Ablate,
     ChangePositions,
+    Forbid,
     ForcePattern,
     Intervention,
     KeepOnly,
@@ -40,6 +41,9 @@ def statement(value: Intervention) -> str:
             return f"what {head} copies is scrambled"
         case ForcePattern():
             return f"{value.head} {_look(value)}"
+        case Forbid(heads=heads, offset=offset):
+            may = "cannot attend to the token before" if offset == 1 else f"cannot attend {offset} back"
+            return f"{_heads(heads)} {may}"
         case ChangePositions(how=how, by=by, heads=heads):
             done = {"remove": "removed", "shuffle": "shuffled", "shift": f"moved on by {by}"}[how]
             return f"positions are {done}" + ("" if heads is None else f" for {_heads(heads)}")

@@ -118,3 +118,17 @@ def test_that_rotations_are_drawn_evenly() -> None:
     drawn = torch.stack([rotation(3, seed) for seed in range(2000)])
     assert drawn.mean(0).abs().max() < 0.06  # 0 for Haar, standard error 0.013; the signs of bare QR leave 0.5
     assert (torch.linalg.det(drawn) - 1).abs().max() < 1e-9
+
+
+def test_that_a_forbidden_place_gets_nothing_and_the_rest_share_it() -> None:
+    model = random_model("alibi-bare").double()
+    tokens = random_tokens(model, length=9)
+    before, after = kept(model, tokens), kept(model, tokens, "forbid 0.1 1.3 offset 1")
+    for layer, head in ((0, 1), (1, 3)):
+        pattern = after[f"{layer}.pattern"][:, head]  # (B, T, T)
+        assert float(pattern.diagonal(-1, -2, -1).abs().max()) == 0
+        torch.testing.assert_close(pattern.sum(-1), torch.ones_like(pattern.sum(-1)))
+    first = before["0.pattern"][:, 1].clone()
+    first.diagonal(-1, -2, -1).zero_()
+    torch.testing.assert_close(after["0.pattern"][:, 1], first / first.sum(-1, keepdim=True))
+    torch.testing.assert_close(after["0.pattern"][:, 0], before["0.pattern"][:, 0], rtol=0, atol=0)

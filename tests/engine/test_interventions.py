@@ -13,6 +13,7 @@ from engine.circuits.interventions.lines import parse
 from engine.circuits.interventions.values import (
     Ablate,
     ChangePositions,
+    Forbid,
     ForcePattern,
     Intervention,
     KeepOnly,
@@ -45,6 +46,7 @@ WRITTEN: list[tuple[str, Intervention]] = [
     ("force 0.3 uniform", ForcePattern(B, "uniform")),
     ("force 0.3 random seed 7", ForcePattern(B, "random", seed=7)),
     ("force 0.3 painted 1.0,0.0/0.1,0.9", ForcePattern(B, "painted", painted=((1.0, 0.0), (0.1, 0.9)))),
+    ("forbid 0.3 1.2 offset 1", Forbid((B, A), 1)),
     ("positions remove", ChangePositions("remove")),
     ("positions shuffle seed 3", ChangePositions("shuffle", seed=3)),
     ("positions shift 5", ChangePositions("shift", by=5)),
@@ -111,6 +113,9 @@ positions scatter
 positions shift
 positions remove 0.3
 positions remove in
+forbid 0.3
+forbid offset 1
+forbid 0.3 offset x
 swap z 0.3
 swap attention 0.3 from "a"
 swap z from "a"
@@ -139,12 +144,14 @@ def test_that_bad_text_is_answered_with_the_form_of_its_verb(text: str) -> None:
 def test_that_an_unknown_verb_is_answered_with_all_that_there_is(text: str) -> None:
     with pytest.raises(ValueError, match="there is no intervention") as refused:
         parse(text)
-    for verb in ("zero|mean|resample", "keep", "scramble", "force", "positions", "swap", "path", "move-note"):
+    for verb in ("zero|mean|resample", "keep", "scramble", "force", "forbid", "positions", "swap", "path", "move-note"):
         assert str(refused.value).count(f"{verb} ") == 1
 
 
 UNFIT = [
     (Swap("z", (HeadRef(2, 0),), "a"), "no head 2.0"),
+    (Forbid(()), "at least one head"),
+    (Forbid((A,), 0), "1 to 9 places back, not 0"),
     (Swap("z", (), "a"), "at least one head"),
     (Swap("z", (A,), " "), "from another prompt: give one"),
     (Swap("z", (A,), "a", (10,)), "no position 10"),

@@ -9,11 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
+from engine.circuits.interventions.lines import parse
+from engine.model import checkpoints
 from engine.model.config import ModelConfig
+from engine.model.loaders.header import ModelFileError
 from engine.training.data import BLOCK, RowMaker, read_blocks
+from engine.training.film import Film
 from engine.training.recipes import RECIPES, Recipe, Stage
+from engine.training.run import Disturbance, Diverged, Run
 from engine.training.trainer import Trained, train
 
 TINY = Recipe(
@@ -114,3 +119,111 @@ def test_that_a_recipe_is_not_cut_to_nothing_or_stretched(steps: int) -> None:
 def test_that_the_words_of_instant_are_64_and_distinct() -> None:
     words = RECIPES["instant"].words
     assert len(words) == len(set(words)) == 64 == RECIPES["instant"].config.vocabulary - 1
+
+
+# ---------------------------------------------------------------- stopped, gone on with, disturbed
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in run.model.state_dict().items()}
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_that_a_run_paused_anywhere_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
+    whole = Run(TINY, 3)
+    whole.advance(6)
+    for pause in range(6):
+        first = Run(TINY, 3)
+        first.advance(pause)
+        first.save(tmp_path / "run.safetensors")
+        torch.manual_seed(99)  # what happens meanwhile must not matter
+        second = Run.resumed(TINY, tmp_path / "run.safetensors")
+        assert second.step == pause and not second.done
+        second.advance(6)
+        assert_same(weights(whole), weights(second))
+
+
+def test_that_a_fork_shares_the_past_and_not_the_future(tmp_path: Path) -> None:
+    trunk = Run(TINY, 0)
+    trunk.advance(3)
+    trunk.save(tmp_path / "run.safetensors")
+    forced = Disturbance(parse("force 0.0 previous"), start=3)
+    fork = Run.resumed(TINY, tmp_path / "run.safetensors", [forced])
+    assert_same(weights(trunk), weights(fork))
+    trunk.advance(2)
+    fork.advance(2)
+    assert not torch.equal(trunk.model.W_E, fork.model.W_E)
+    again = Run(TINY, 0, [forced])  # the same from the start, as it acts from step 3 on only
+    again.advance(5)
+    assert_same(weights(fork), weights(again))
+    fork.save(tmp_path / "fork.safetensors")
+    assert Run.resumed(TINY, tmp_path / "fork.safetensors").disturbances == (forced,)
+
+
+def test_that_a_disturbance_acts_in_its_time_only() -> None:
+    one = Disturbance(parse("zero 0.1"), start=2, end=4)
+    assert [one.acts(step) for step in range(6)] == [False, False, True, True, False, False]
+    with pytest.raises(ValueError, match="no head 7"):
+        Run(TINY, 0, [Disturbance(parse("zero 7.0"))])
+
+
+def test_that_a_head_that_is_gone_is_not_trained() -> None:
+    calm = replace(TINY, weight_decay=0.0)
+    run = Run(calm, 0, [Disturbance(parse("zero 0.1"))])
+    before = weights(run)
+    run.advance(3)
+    after, half = weights(run), TINY.config.d_head
+    name = "layers.0.attention.W_O"
+    assert torch.equal(before[name][half:], after[name][half:])  # nothing came from its loss
+    assert not torch.equal(before[name][:half], after[name][:half])
+
+
+def test_that_a_loss_that_is_no_number_stops_the_run_before_that_step() -> None:
+    run = Run(TINY, 0)
+    run.advance(2)
+    with torch.no_grad():
+        run.model.W_E[1:] = torch.inf
+    kept = weights(run)
+    with pytest.raises(Diverged, match="no number at step 2"):
+        run.advance(3)
+    assert run.step == 2
+    assert_same(kept, weights(run))
+
+
+def test_that_a_full_disk_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, path = Run(TINY, 0), tmp_path / "run.safetensors"
+    run.save(path)
+    old = path.read_bytes()
+    run.advance(1)
+
+    def full(*_arguments: object, **_named: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("engine.training.run.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        run.save(path)
+    assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
+
+
+def test_that_what_is_no_run_of_this_recipe_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    path.write_bytes(b"nonsense")
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        Run.resumed(TINY, path)
+    Run(TINY, 0).save(path)
+    with pytest.raises(ModelFileError, match="of another recipe"):
+        Run.resumed(TINY.with_layers(1), path)
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        Run.resumed(TINY, tmp_path / "gone.safetensors")
+
+
+def test_that_the_film_that_ships_is_made_again_bit_for_bit() -> None:
+    """The first steps of the instant run from its seed."""
+    film = checkpoints.film_of("instant")
+    assert film is not None
+    run = Run(RECIPES["instant"], 0)
+    run.advance(25)
+    shipped = Film(film).weights(25)
+    for name, value in run.model.state_dict().items():
+        torch.testing.assert_close(value, shipped[name], rtol=1e-4, atol=1e-5)  # other machines add up otherwise

@@ -49,9 +49,10 @@ def click(widget: QWidget, point: QPoint) -> None:
 def test_that_every_workspace_shows_its_panels_and_only_those(studio: Studio) -> None:
     for name, workspace in WORKSPACES.items():
         go(studio, name)
-        wanted = {panel for column in workspace.columns for cell in column.cells for panel in cell.panels}
+        wanted = {cell.panels[0] for column in workspace.columns for cell in column.cells}  # the others lie behind
         assert studio.state.selection.panels == wanted
-        assert {panel for panel, dock in studio.window.panels.items() if dock.isVisible()} == wanted
+        seen = {panel for panel, dock in studio.window.panels.items() if not dock.visibleRegion().isEmpty()}
+        assert seen == wanted
 
 
 def test_that_what_is_out_of_sight_is_not_computed(studio: Studio) -> None:
@@ -155,7 +156,7 @@ def test_that_every_panel_gives_numbers_and_code(studio: Studio) -> None:
         go(studio, workspace)
         for name in sorted(studio.state.selection.panels):
             panel = studio.window.panels[name]
-            if name != "timeline":  # a model built by hand has no film
+            if name not in ("timeline", "live"):  # a model built by hand has no film
                 assert panel.numbers().rows, name
                 assert panel.requests() or name == "reader", name  # a text asks nothing
 

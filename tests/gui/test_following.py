@@ -57,7 +57,8 @@ SAYS: dict[str, tuple[Callable[[Studio], object], dict[str, object]]] = {
 @pytest.mark.parametrize("panel", SAYS)
 def test_that_every_panel_follows_the_one_selection(studio: Studio, panel: str) -> None:
     says, change = SAYS[panel]
-    assert set(SAYS) | {"reader", "timeline"} == set(studio.window.panels)  # a text, and time (test_timeline.py)
+    others = {"reader", "timeline", "live"}  # a text, and time: test_timeline.py
+    assert set(SAYS) | others == set(studio.window.panels)
     studio.state.select(head=SECOND, token=9)
     studio.bring(panel)
     studio.settle()

@@ -22,6 +22,7 @@ from engine.circuits.interventions.transplants import note_tap, path_tap, swap_t
 from engine.circuits.interventions.values import (
     Ablate,
     ChangePositions,
+    Forbid,
     ForcePattern,
     Intervention,
     KeepOnly,
@@ -76,6 +77,8 @@ def tap_for(
             case ForcePattern():
                 pattern = forced_pattern(one, tokens, bos).to(model.W_E)  # (1 or B, T, T)
                 taps.append(edit({f"{one.head.layer}.pattern": _given(pattern, one.head.head)}))
+            case Forbid():
+                taps.append(edit(_forbidden(one)))
             case ScrambleOV():
                 turn = rotation(model.config.d_head, one.seed).to(model.W_E)  # (h, h)
                 taps.append(edit({f"{one.head.layer}.z": _turned(turn, one.head.head)}))
@@ -183,6 +186,27 @@ def _preserved(model: Transformer, tokens: Tensor, preserve: Preserve, before: T
     budget.require(size, f"keep-{preserve} (fewer or shorter prompts need less)")
     suffix = ".pattern" if preserve == "pattern" else ".v"
     return hold(kept_of(model, tokens, before, lambda name: name.endswith(suffix)))
+
+
+def _forbidden(forbid: Forbid) -> dict[str, Change]:
+    """No score is left on that diagonal."""
+    layers = {head.layer for head in forbid.heads}
+
+    def masked(heads: list[int]) -> Change:
+        def change(x: Tensor) -> Tensor:
+            x = x.clone()  # (B, H, T, T)
+            x[:, heads] = x[:, heads].masked_fill(_diagonal(x.shape[-1], forbid.offset), -torch.inf)
+            return x
+
+        return change
+
+    return {f"{n}.scores": masked([head.head for head in forbid.heads if head.layer == n]) for n in layers}
+
+
+def _diagonal(size: int, offset: int) -> Tensor:
+    """(T, T) bool: source `offset` places before the destination."""
+    ones = torch.ones(size, size, dtype=torch.bool)
+    return ones.tril(-offset) & ones.triu(-offset)
 
 
 def _given(pattern: Tensor, head: int) -> Change:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from engine.circuits.interventions.values import (
     Ablate,
     ChangePositions,
+    Forbid,
     ForcePattern,
     Intervention,
     KeepOnly,
@@ -34,6 +35,7 @@ FORMS = {
     "keep": "keep none|0.3 1.2 [else mean|resample]",
     "scramble": "scramble 1.3 [seed 4]",
     "force": "force 0.3 previous|offset 2|induction|uniform|random [seed 4]|painted 1,0/0.5,0.5",
+    "forbid": "forbid 0.3 1.2 offset 1",
     "positions": "positions remove|shuffle [seed 4]|shift 2 [in 0.3 1.2]",
     "swap": 'swap z|q|k|v|pattern 1.2 [@3,5-7] from "the other prompt"',
     "path": 'path 0.3 > 1.2.q|1.2.k|1.2.v|logits [@3,5-7] from "the other prompt"',
@@ -72,6 +74,8 @@ def _read(verb: str, words: Sequence[str]) -> Intervention:
         case "force", head, "painted", rows:
             painted = tuple(tuple(float(entry) for entry in row.split(",")) for row in rows.split("/"))
             return ForcePattern(HeadRef.parse(head), "painted", painted=painted)
+        case "forbid", *heads, "offset", offset:
+            return Forbid(_heads(heads), _number(offset))
         case "positions", *words:
             return _positions(words)
         case "move-note", *words:

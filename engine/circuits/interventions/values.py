@@ -144,6 +144,24 @@ class ForcePattern:
 
 
 @dataclass(frozen=True)
+class Forbid:
+    """These heads cannot attend `offset` places back, whatever their scores; the rest of a row gets what was there."""
+
+    heads: tuple[HeadRef, ...]
+    offset: int = 1
+
+    def check(self, config: ModelConfig) -> None:
+        """Raises ValueError when the model has no such head, or the offset would leave a row nothing to attend to."""
+        _check_some(self.heads, "a forbidden offset")
+        config.require_heads(self.heads)
+        if not 1 <= self.offset < config.context:
+            raise ValueError(f"what is forbidden is 1 to {config.context - 1} places back, not {self.offset}")
+
+    def __str__(self) -> str:
+        return f"forbid {' '.join(map(str, self.heads))} offset {self.offset}"
+
+
+@dataclass(frozen=True)
 class ChangePositions:
     """Positions are taken away, put in another order, or moved on by `by` places.
 
@@ -251,7 +269,7 @@ class MoveNote:
         return f"move-note {senders} > {receivers} @{self.at} to {self.to}"
 
 
-Intervention = Ablate | KeepOnly | ScrambleOV | ForcePattern | ChangePositions | Swap | PatchPath | MoveNote
+Intervention = Ablate | KeepOnly | ScrambleOV | ForcePattern | Forbid | ChangePositions | Swap | PatchPath | MoveNote
 
 
 def check_length(intervention: Intervention, length: int) -> None:
