@@ -16,6 +16,7 @@ from gui.theme import DARK, SECONDARY, SMALLEST, Theme, ui_font
 from gui.widgets.curve import Curve
 
 UNITS = ("loss (nats)", "score of a head")
+AXIS_WIDTH = 48
 
 
 class CurvesView(QWidget):
@@ -67,19 +68,22 @@ class CurvesView(QWidget):
         self._tell(step)
 
     def reading(self, step: float) -> str:
-        """What the curves say at the measured step next to this one."""
-        told = []
+        """What the curves say at the measured step next to this one, and which that is."""
+        told, measured = [], step
         for curve in (*self._curves[0], *self._curves[1]):
             if not curve.twin and len(curve.steps):
-                value = float(curve.values[int(np.abs(curve.steps - step).argmin())])
+                nearest = int(np.abs(curve.steps - step).argmin())
+                value, measured = float(curve.values[nearest]), float(curve.steps[nearest])
                 told.append(f"{curve.name} {value:.2f}" if np.isfinite(value) else f"{curve.name} not measured")
-        return f"step {step:,.0f} · {' · '.join(told)}" if told else ""
+        place = f"step {step:,.0f}" if measured == step else f"step {step:,.0f}, measured at {measured:,.0f}"
+        return f"{place} · {' · '.join(told)}" if told else ""
 
     def _draw(self) -> None:
         theme = self._theme
         self._lines = []
         for pane, curves, unit in zip(self._panes, self._curves, UNITS, strict=True):
             pane.clear()
+            pane.getAxis("left").setWidth(theme.px(AXIS_WIDTH))  # the same: one time stands under both
             pane.setBackground(theme.window)
             for side in ("left", "bottom"):
                 axis = pane.getAxis(side)
@@ -103,8 +107,9 @@ class CurvesView(QWidget):
         style = Qt.PenStyle.DashLine if curve.twin else Qt.PenStyle.SolidLine
         pen = pyqtgraph.mkPen(colour, width=(2.4 if curve.wide else 1.3) * theme.scale, style=style)
         pane.plot(curve.steps, curve.values, pen=pen, connect="finite")
-        if curve.wide or curve.twin:
-            label = pyqtgraph.TextItem(curve.name, color=colour, anchor=(1.0, 1.0))
+        if curve.wide or curve.twin or pane is self._panes[0]:  # of the heads only the best: their lines lie close
+            above = curve.wide or curve.twin
+            label = pyqtgraph.TextItem(curve.name, color=colour, anchor=(1.0, 1.0 if above else 0.0))
             label.setFont(ui_font(theme.px(SECONDARY)))
             known = np.flatnonzero(np.isfinite(curve.values))
             if len(known):
