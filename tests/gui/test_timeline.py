@@ -181,3 +181,21 @@ def test_that_a_damaged_film_says_so_where_the_curves_would_stand(
     panel = studio.window.timeline
     assert panel.missing.isVisible() and "damaged" in panel.missing.text()
     assert not panel.bar.isVisible()
+
+
+def test_that_curves_say_where_they_were_measured_and_axes_show_plain_numbers(studio: Studio) -> None:
+    studio.window.timeline.bar.seek(175)
+    studio.settle()
+    curves = studio.window.timeline.curves
+    assert curves is not None
+    assert curves.words.text().startswith("step 175, measured at 150 · first copy 4.72 · second copy 3.82")
+    for pane in curves._panes:
+        assert pane.getAxis("left").autoSIPrefixScale == 1.0
+    assert curves._panes[0].getAxis("left").width() == curves._panes[1].getAxis("left").width()
+
+
+def test_that_a_long_reading_does_not_widen_the_window(studio: Studio) -> None:
+    studio.show("default", PROMPT)
+    studio.settle()
+    assert studio.window.timeline.curves is not None and len(studio.window.timeline.curves.words.text()) > 120
+    assert studio.window.width() == 1280 and studio.window.minimumSizeHint().width() <= 1280
