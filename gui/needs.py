@@ -180,8 +180,9 @@ def _gallery(state: ExplorerState) -> Iterator[Need]:
 
 
 def _timeline(state: ExplorerState) -> Iterator[Need]:
+    """Also where no checkpoint could be read: the answer then says what is wrong, or that there is no film."""
     model = state.findings.model
-    if model is not None and model.steps:
+    if model is not None and (model.steps or model.ships):
         yield Need("film", ReadFilm(model.run))
 
 

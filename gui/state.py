@@ -21,6 +21,7 @@ from gui.steps import Steps, in_force, removed_heads, with_removal_toggled
 HeadOrder = Literal["layer", "induction", "previous"]
 EdgeSource = Literal["weights", "prompt"]
 HISTORY_LENGTH = 200
+LONGEST_STEP = 12  # digits; what has more is no number to Python
 
 
 @dataclass(frozen=True)
@@ -315,7 +316,13 @@ class ExplorerState(QObject):
 def run_of(name: str) -> str:
     """The model that a checkpoint such as `instant@300` is on the way to; any other name stands for itself."""
     base, at, step = name.rpartition("@")
-    return base if at and step.isdecimal() else name
+    return base if at and step.isdecimal() and len(step) <= LONGEST_STEP else name
+
+
+def step_in(name: str) -> int | None:
+    """The step of a checkpoint's name; None for any other name."""
+    base = run_of(name)
+    return None if base == name else int(name[len(base) + 1 :])
 
 
 def exists(head: HeadRef, analysis: Analysis) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.model.folders import user_folder
 
 FILMS = Path(__file__).parents[2] / "resources" / "films"
+LONGEST = 12  # digits of a step; Python refuses to read numbers of thousands
 
 
 def named(base: str, step: int) -> str:
@@ -20,7 +21,7 @@ def named(base: str, step: int) -> str:
 def parted(name: str) -> tuple[str, int | None]:
     """The model and the step that a name stands for; None: the model itself."""
     base, at, step = name.rpartition("@")
-    if at and step.isdecimal() and film_of(base) is not None:
+    if at and step.isdecimal() and len(step) <= LONGEST and film_of(base) is not None:
         return base, int(step)
     return name, None
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 from engine.work.results import FilmCurves
 from gui.export import Cell, Table
 from gui.panel import Panel
-from gui.state import ExplorerState, Findings, changed
+from gui.state import ExplorerState, Findings, Selection, changed, run_of, step_in
 from gui.theme import SECONDARY, Theme, ui_font
 from gui.widgets.timeline_bar import TimelineBar
 from gui.words.composition import trouble_words
@@ -40,6 +40,7 @@ class TimelinePanel(Panel):
         self._rows.addWidget(self.missing)
         self._rows.addWidget(self.bar)
         self.bar.sought.connect(self._show_checkpoint)
+        state.selected.connect(self._on_selected)
         state.found.connect(self._on_found)
         self._show(state.findings)
 
@@ -79,6 +80,20 @@ class TimelinePanel(Panel):
         if self.curves is not None:
             self.curves.set_step(step)
         self._state.select(model=model.run if step == model.steps[-1] else f"{model.run}@{step}")
+
+    @Slot(object, object)
+    def _on_selected(self, new: Selection, old: Selection) -> None:
+        """Chosen elsewhere, or back from a checkpoint that cannot be opened: the slider tells what is shown."""
+        model = self._state.findings.model
+        if new.model == old.model or model is None or run_of(new.model) != model.run:
+            return
+        step = step_in(new.model)
+        step = model.steps[-1] if step is None and model.steps else step
+        if step is not None and step != self.bar.step:
+            self.bar.stop()
+            self.bar.set_steps(model.steps, step)
+            if self.curves is not None:
+                self.curves.set_step(step)
 
     @Slot(object, object)
     def _on_found(self, new: Findings, old: Findings) -> None:

@@ -20,3 +20,9 @@ class Curve:
     role: Role = "none"
     twin: bool = False
     wide: bool = False
+
+    @property
+    def end(self) -> float:
+        """The last value that was measured; NaN where none was."""
+        known = self.values[np.isfinite(self.values)]
+        return float(known[-1]) if len(known) else float("nan")

@@ -65,6 +65,11 @@ class TimelineBar(QWidget):
             self.slider.setValue(min(range(len(self.steps)), key=lambda n: abs(self.steps[n] - step)))
 
     @property
+    def step(self) -> int | None:
+        """Of the checkpoint under the handle."""
+        return self.steps[self.slider.value()] if self.steps else None
+
+    @property
     def plays(self) -> bool:
         return self._clock.isActive()
 

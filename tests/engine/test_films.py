@@ -15,9 +15,11 @@ from engine.model.loaders.header import ModelFileError
 from engine.training.film import Film, FilmWriter, fingerprint
 from engine.training.phase import phase_change
 from engine.work.jobs.load import load_model
+from engine.work.jobs.perform import perform
 from engine.work.jobs.read_film import read_film
 from engine.work.recent import RecentRuns
-from engine.work.requests import LoadModel, ReadFilm
+from engine.work.requests import LoadModel, ReadFilm, ScoreHeads
+from engine.work.results import RoleScores
 from engine.work.state import EngineState
 from engine.work.task import Task
 
@@ -129,3 +131,54 @@ def test_that_a_checkpoint_that_misses_a_weight_is_refused(tmp_path: Path, monke
     with pytest.raises(ModelFileError, match="at step 25 is damaged: its weights do not fit"):
         load_model(LoadModel("instant@25"), state, Task())
     assert load_model(LoadModel("instant@50"), state, Task()).step == 50
+
+
+def test_that_a_step_too_long_to_be_a_number_is_a_name() -> None:
+    assert checkpoints.parted(f"instant@{'9' * 5000}")[1] is None
+
+
+def test_that_a_damaged_film_leaves_the_finished_model_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "instant.safetensors").write_bytes(INSTANT.read_bytes()[:-100])
+    monkeypatch.setattr(checkpoints, "FILMS", tmp_path)
+    assert load_model(LoadModel("instant"), EngineState(None, RecentRuns()), Task()).steps == ()
+    with pytest.raises(ModelFileError, match=r"instant\.safetensors is damaged"):
+        read_film(ReadFilm("instant"))
+
+
+@pytest.mark.parametrize(
+    "curves",
+    [
+        [],
+        [{"step": 0}],
+        [{"step": 0, "induction": [0.1], "previous_token": [0.1]}],
+        [{"step": 0, "induction": [[0.1, 0.2]], "previous_token": [[0.1]]}],
+        [{"step": 0, "induction": [["x"]], "previous_token": [[0.1]]}],
+        [{"step": 0, "induction": [[0.1]], "previous_token": [[0.1]], "text_loss": []}],
+    ],
+)
+def test_that_curves_of_no_shape_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, curves: list[object]
+) -> None:
+    damaged(tmp_path, curves=json.dumps(curves)).rename(tmp_path / "instant.safetensors")
+    monkeypatch.setattr(checkpoints, "FILMS", tmp_path)
+    with pytest.raises(ModelFileError, match=r"instant\.safetensors is damaged: \w+ in its curves"):
+        read_film(ReadFilm("instant"))
+
+
+def test_that_half_precision_changes_no_score_that_is_shown() -> None:
+    """The default's film is in half precision; docs/models.md tells how much that is."""
+    film = Film(checkpoints.FILMS / "default.safetensors")
+    exact, rounded = (_scores(name) for name in ("default", f"default@{film.steps[-1]}"))
+    for one, other in zip(exact.heads, rounded.heads, strict=True):
+        assert one.induction == pytest.approx(other.induction, abs=5e-4)
+        assert one.previous_token == pytest.approx(other.previous_token, abs=5e-4)
+        assert one.copying_eigenvalue == pytest.approx(other.copying_eigenvalue, abs=5e-4)
+    assert exact.copy_loss_second == pytest.approx(rounded.copy_loss_second, abs=5e-3)
+
+
+def _scores(name: str) -> RoleScores:
+    state = EngineState(None, RecentRuns())
+    load_model(LoadModel(name), state, Task())
+    found = perform(ScoreHeads(), state, Task())
+    assert isinstance(found, RoleScores)
+    return found

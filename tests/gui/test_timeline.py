@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
+from safetensors.torch import load_file, save_file
 
+from engine.model import checkpoints
 from engine.model.config import HeadRef
 from engine.work.requests import Prompt
 from gui.state import run_of
@@ -133,3 +136,66 @@ def test_that_only_numbers_behind_an_at_are_steps() -> None:
         "@",
         "mail@home/x",
     ]
+
+
+@pytest.mark.parametrize("pane", [0, 1])
+def test_that_a_click_reads_the_axis_under_it(studio: Studio, pane: int) -> None:
+    """Both panes stand in one time, and a real click on either goes to the step that its own axis shows."""
+    curves = studio.window.timeline.curves
+    assert curves is not None
+    plot = curves._panes[pane]
+    box = plot.getViewBox()
+    place = plot.mapFromScene(box.mapViewToScene(QPointF(800.0, box.viewRect().center().y())))
+    QTest.mouseMove(plot.viewport(), place)
+    QTest.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    studio.settle()
+    assert studio.state.selection.model == "instant@800"
+    assert curves.words.text().startswith("step 800 · first copy")
+
+
+def test_that_the_slider_goes_back_from_a_checkpoint_that_cannot_be_opened(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = checkpoints.FILMS / "instant.safetensors"
+    tensors = {name: value for name, value in load_file(film).items() if name != "000025/W_U"}
+    notes = {"format": "headscope-film-1", "curves": "[]"}
+    save_file(tensors, tmp_path / film.name, metadata=notes)
+    window, state = studio.window, studio.state
+    window.timeline.bar.seek(50)
+    studio.settle()
+    monkeypatch.setattr(checkpoints, "FILMS", tmp_path)
+    QTest.keyClick(window.timeline, Qt.Key.Key_Left)
+    with pytest.raises(ValueError, match="at step 25 is damaged: its weights do not fit"):
+        studio.settle()
+    assert state.selection.model == "instant@50" and window.timeline.bar.step == 50
+    assert window.timeline.bar.words.text() == "step 50 of 1,500"
+
+
+def test_that_a_damaged_film_says_so_where_the_curves_would_stand(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "absolute.safetensors").write_bytes(b"no film")
+    monkeypatch.setattr(checkpoints, "FILMS", tmp_path)
+    studio.show("absolute", PROMPT)
+    studio.settle()
+    panel = studio.window.timeline
+    assert panel.missing.isVisible() and "damaged" in panel.missing.text()
+    assert not panel.bar.isVisible()
+
+
+def test_that_curves_say_where_they_were_measured_and_axes_show_plain_numbers(studio: Studio) -> None:
+    studio.window.timeline.bar.seek(175)
+    studio.settle()
+    curves = studio.window.timeline.curves
+    assert curves is not None
+    assert curves.words.text().startswith("step 175, measured at 150 · first copy 4.72 · second copy 3.82")
+    for pane in curves._panes:
+        assert pane.getAxis("left").autoSIPrefixScale == 1.0
+    assert curves._panes[0].getAxis("left").width() == curves._panes[1].getAxis("left").width()
+
+
+def test_that_a_long_reading_does_not_widen_the_window(studio: Studio) -> None:
+    studio.show("default", PROMPT)
+    studio.settle()
+    assert studio.window.timeline.curves is not None and len(studio.window.timeline.curves.words.text()) > 120
+    assert studio.window.width() == 1280 and studio.window.minimumSizeHint().width() <= 1280

@@ -7,6 +7,7 @@ from dataclasses import replace
 from engine.model import checkpoints, library, memory
 from engine.model.loaders.assemble import assemble
 from engine.model.loaders.formats import fingerprint, format_of
+from engine.model.loaders.header import ModelFileError
 from engine.model.taps import Cancelled
 from engine.training import film
 from engine.work.requests import LoadModel
@@ -40,9 +41,12 @@ def load_model(request: LoadModel, state: EngineState, task: Task) -> ModelInfo:
 
 
 def _steps(name: str) -> tuple[int, ...]:
-    """The checkpoints of a model's film, none where it has no film."""
+    """The checkpoints of a model's film; none where it has no film, or a damaged one: the finished model needs none."""
     path = checkpoints.film_of(name)
-    return () if path is None else film.opened(path).steps
+    try:
+        return () if path is None else film.opened(path).steps
+    except ModelFileError:
+        return ()
 
 
 def _load_checkpoint(base: str, step: int, state: EngineState) -> ModelInfo:

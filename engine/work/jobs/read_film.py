@@ -20,7 +20,9 @@ def read_film(request: ReadFilm) -> FilmCurves:
     """Raises ModelFileError where the model has no film, or one that is damaged."""
     found = _curves(request.name, with_twin=True)
     if found is None:
-        raise ModelFileError(f"the model {request.name[:60]!r} has no film of its training")
+        raise ModelFileError(
+            f"the model {request.name[:60]!r} has no film of its training; Default, Instant and Absolute have one"
+        )
     return found
 
 
@@ -32,9 +34,9 @@ def _curves(name: str, with_twin: bool) -> FilmCurves | None:
     rows = run.curves
     try:
         losses = {key: np.array([float(row.get(key, np.nan)) for row in rows]) for key in LOSSES}
-        induction, previous = (
-            np.array([row[key] for row in rows], dtype=np.float64) for key in ("induction", "previous_token")
-        )
+        induction, previous = (np.array([row[key] for row in rows], dtype=np.float64) for key in SCORES)
+        if induction.ndim != 3 or induction.shape != previous.shape:
+            raise ValueError("not one score for each head")
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path.name} is damaged: {type(error).__name__} in its curves") from None
     steps = tuple(int(row["step"]) for row in rows)
