@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QVBoxLayout, QWidget
 from typing_extensions import override
@@ -149,7 +149,7 @@ class MainWindow(QMainWindow):
         for widget in (self.top, self.prompt, self._rule, self.docks, self.sentence):
             column.addWidget(widget, 1 if widget is self.docks else 0)
         self.setCentralWidget(body)
-        self.resize(1440, 900)
+        self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize()))  # laptops have less
 
     def _make_menus(self) -> None:
         action = self.commands.action
