@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from PySide6.QtCore import QByteArray, QEvent, Qt, Signal, Slot
+from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 from typing_extensions import override
 
@@ -30,6 +30,7 @@ class DockHost(QMainWindow):
         self._seen: set[str] = set()
         self._arrangements: dict[str, QByteArray] = {}
         self._workspace = ""
+        self._switches = False  # panels of two workspaces stand beside one another for a moment
         self._fresh = True  # nothing has been shown yet: sizes do not hold before
         self.setDockOptions(_OPTIONS)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
@@ -60,8 +61,10 @@ class DockHost(QMainWindow):
         self._arrangements = self.arrangements()
         self._workspace = name
         state = self._arrangements.get(name)
+        self._switches = True
         if state is None or not self.restoreState(state):
             self.rearrange()
+        self._switches = False
 
     @Slot()
     def rearrange(self) -> None:
@@ -117,6 +120,11 @@ class DockHost(QMainWindow):
             tops = [self._panels[cell.panels[0]] for cell in column.cells]
             heights = [self.height() * cell.share // sum(cell.share for cell in column.cells) for cell in column.cells]
             self.resizeDocks(tops, heights, Qt.Orientation.Vertical)
+
+    @override
+    def minimumSizeHint(self) -> QSize:
+        """The window must not grow for what stands there only in passing."""
+        return QSize(0, 0) if self._switches else super().minimumSizeHint()
 
     @Slot(bool)
     def _note(self, visible: bool) -> None:

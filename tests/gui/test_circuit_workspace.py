@@ -55,6 +55,13 @@ def test_that_every_workspace_shows_its_panels_and_only_those(studio: Studio) ->
         assert seen == wanted
 
 
+def test_that_going_through_the_workspaces_leaves_the_window_as_large_as_it_was(studio: Studio) -> None:
+    for _ in range(2):
+        for name in WORKSPACES:
+            go(studio, name)
+            assert studio.window.size().toTuple() == (1280, 800), name
+
+
 def test_that_what_is_out_of_sight_is_not_computed(studio: Studio) -> None:
     found = studio.state.findings
     assert found.composition is None and found.sweep is None
