@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
@@ -14,6 +15,7 @@ from gui.drops import DropZone
 from gui.help_sheet import TextSheet, about_html, shortcuts_html
 from gui.library import Library
 from gui.library_sheet import LibrarySheet
+from gui.live_training import LiveTraining
 from gui.model_words import SMOLLM2, bytes_text, short_path
 from gui.palette import Entry, Known, entries
 from gui.palette_sheet import PaletteSheet
@@ -103,6 +105,15 @@ class Dialogs(QObject):
         words = f"The fetched copy of {SMOLLM2} is deleted from this computer. It can be fetched again."
         dialog = AskDialog(f"Remove {SMOLLM2}", words, (), "Remove", self._themes.theme, self._over())
         dialog.accepted.connect(self._library.remove)
+        _open(dialog)
+
+    def ask_leave(self, training: LiveTraining, leave: Callable[[], None]) -> None:
+        """Before the window goes while a run is under way; `leave` when the user says yes."""
+        words = "A model is being trained. It can be put down here and gone on with later, from the same step."
+        facts = (("Run", training.name), ("Step", f"{training.step:,} of {training.spec.steps:,}"))
+        yes = "Put it down and close"
+        dialog = AskDialog("Close Headscope", words, facts, yes, self._themes.theme, self._over())
+        dialog.accepted.connect(leave)
         _open(dialog)
 
     def _over(self) -> QWidget:

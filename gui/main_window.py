@@ -106,7 +106,7 @@ class MainWindow(QMainWindow):
         self.page, self.attention = PagePanel(state), AttentionPanel(state)
         self.logits, self.sweep, self.walk = LogitsPanel(state), SweepPanel(state), WalkPanel(state, actions)
         self.verdict, self.gallery, self.reader = VerdictPanel(state), GalleryPanel(state), ReaderPanel(state)
-        self.training = LiveTraining(self)
+        self.training, self._leaves = LiveTraining(self), False
         self.timeline, self.live = TimelinePanel(state), LivePanel(state, self.training)
         self.sentence = SentenceBar()
         self.sentence.buttonClicked.connect(self._on_sentence_button)
@@ -307,7 +307,17 @@ class MainWindow(QMainWindow):
 
     @override
     def closeEvent(self, event: QCloseEvent) -> None:
+        """A run that is under way is asked about first; it is put down either way and nothing of it is lost."""
+        if self.training.running and not self._leaves:
+            event.ignore()
+            self.dialogs.ask_leave(self.training, self._leave)
+            return
         self.remember()
         self.library.close()
         self.training.shutdown()
         super().closeEvent(event)
+
+    @Slot()
+    def _leave(self) -> None:
+        self._leaves = True
+        self.close()

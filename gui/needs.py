@@ -183,7 +183,7 @@ def _timeline(state: ExplorerState) -> Iterator[Need]:
     """Also where no checkpoint could be read: the answer then says what is wrong, or that there is no film."""
     model = state.findings.model
     if model is not None and (model.steps or model.ships):
-        yield Need("film", ReadFilm(model.run))
+        yield Need("film", ReadFilm(model.run, len(model.steps)))
 
 
 PANEL_NEEDS: dict[str, Callable[[ExplorerState], Iterator[Need]]] = {

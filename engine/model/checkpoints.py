@@ -1,6 +1,7 @@
 """Names of checkpoints: `instant@300` is the model `instant` as it was after 300 steps of its training.
 
-A model that ships, or was trained here, may have a film: the checkpoints of its run in one file (training/film.py).
+A model that ships, or was trained here, may have a film: the checkpoints of its run in one file (loaders/film.py). A
+film anywhere else is named by its path.
 Must not import torch.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.model.folders import user_folder
+from engine.model.loaders import film
 
 FILMS = Path(__file__).parents[2] / "resources" / "films"
 LONGEST = 12  # digits of a step; Python refuses to read numbers of thousands
@@ -16,6 +18,11 @@ LONGEST = 12  # digits of a step; Python refuses to read numbers of thousands
 
 def named(base: str, step: int) -> str:
     return f"{base}@{step}"
+
+
+def is_path(base: str) -> bool:
+    """Whether it leads to a file, where others are names of the library."""
+    return Path(base).name != base
 
 
 def parted(name: str) -> tuple[str, int | None]:
@@ -27,8 +34,10 @@ def parted(name: str) -> tuple[str, int | None]:
 
 
 def film_of(base: str) -> Path | None:
-    """The film of a model by its name; None where there is none, or the name is a path."""
-    if not base or Path(base).name != base:
+    """The film of a model by its name, or the film that a path leads to; None where there is none."""
+    if not base:
         return None
+    if is_path(base):
+        return Path(base) if film.is_film(Path(base)) else None
     paths = (FILMS / f"{base}.safetensors", user_folder() / base / "film.safetensors")
     return next((path for path in paths if path.is_file()), None)

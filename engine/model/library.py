@@ -15,7 +15,7 @@ from typing import Any
 from engine.model import smollm2
 from engine.model.config import ModelConfig
 from engine.model.folders import user_folder
-from engine.model.loaders import native
+from engine.model.loaders import film, native
 from engine.model.loaders.formats import format_of
 from engine.model.loaders.header import Header, ModelFileError
 
@@ -156,6 +156,8 @@ def describe(path: Path) -> ModelInfo:
 
 def _own_name(path: Path, header: Header) -> str:
     """What a model that is not listed is called."""
+    if film.is_film(path):
+        return str(path)  # its checkpoints are named after it: PATH@STEP
     if path.is_dir():
         return header.title or path.name
     return path.resolve().parent.name if path.name == WEIGHTS else path.stem
@@ -220,7 +222,7 @@ def _in_folder(folder: Path) -> Path:
 def _of_file(path: Path) -> Path:
     """The model that a file belongs to: itself, or the folder whose configuration stands beside it."""
     kind = path.suffix.lower()
-    if kind in (".gguf", ".whl") or (kind == ".safetensors" and native.is_native(path)):
+    if kind in (".gguf", ".whl") or (kind == ".safetensors" and (native.is_native(path) or film.is_film(path))):
         return path
     if kind in (".safetensors", ".json") and (path.parent / CONFIG).is_file():
         return path.parent

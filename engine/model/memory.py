@@ -14,4 +14,4 @@ def require(size: int, title: str) -> None:
     free = psutil.virtual_memory().available
     if size > free:
         needed = f"{title} needs about {size / GIGABYTE:.1f} GB of memory and {free / GIGABYTE:.1f} GB are free"
-        raise ModelFileError(f"{needed}: close other programs or open a smaller model")
+        raise ModelFileError(f"{needed}: close other programs or take something smaller")

@@ -63,6 +63,29 @@ _ABSOLUTE = About(
         "it does so in none of the five seeds: path patching finds a note in the keys in all of them.",
     ),
 )
+_TEXT_ONLY = About(
+    "Default, text only",
+    "The null run beside default: the same steps on running text alone.",
+    (
+        "Nothing in its rows was made to be copied, and it hardly learns to: plain text does not form induction heads "
+        "in a model of this size.",
+    ),
+)
+_MARKOV = About(
+    "Markov chains",
+    "Statistical induction: it learns to count what followed each symbol, in chains that are new in every row.",
+    (
+        "It reads three words, red, green and blue, and knows nothing but chains of them.",
+        "It predicts shares, not copies: its best guess for a word is how often it followed the present one.",
+    ),
+)
+_TRAINED = {
+    "default": _DEFAULT,
+    "default-text-only": _TEXT_ONLY,
+    "instant": _INSTANT,
+    "absolute": _ABSOLUTE,
+    "markov": _MARKOV,
+}
 _HANDBUILT = {
     "handbuilt-k": About(
         "Hand-built, K-composition",
@@ -85,10 +108,13 @@ _TWIN_LIMIT = "One layer cannot compose heads: it is the control that must fail 
 
 def about(recipe: Recipe) -> About:
     """The words for a recipe, or for its one-layer twin."""
-    words = {"default": _DEFAULT, "instant": _INSTANT, "absolute": _ABSOLUTE}[recipe.name]
+    words = _TRAINED[recipe.name]
     if recipe.config.layers > 1:
         return words
     summary = f"The one-layer twin of {recipe.name}: same data, same steps, no second layer, no induction."
+    if recipe.name == "markov":
+        limit = "One layer counts symbols, not what followed each: it is the control that stays with the unigram."
+        return About(f"{words.title}, one layer", summary, (limit, *words.limits))
     return About(f"{words.title}, one layer", summary, (_TWIN_LIMIT, *words.limits[:2]))
 
 

@@ -7,18 +7,23 @@ known, so that loss and accuracy can be told for copied and for plain positions 
 from __future__ import annotations
 
 import lzma
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.training import chains
+
 Ids = NDArray[np.int64]
 
 TEXT_FOLDER = Path(__file__).parents[2] / "resources" / "text"
 BLOCK = 20_000  # characters; every HELD_OUT_EVERY-th block is kept from training
 HELD_OUT_EVERY = 20
+STATES = 3  # symbols of a Markov chain, as in Edelman et al. 2024
+KINDS = ("periodic", "random", "spliced", "bursty", "chain", "plain")  # of rows: methods of RowMaker
+NEEDS_TEXT = ("spliced", "plain")
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,21 @@ def read_blocks(source: str, held_out: bool) -> list[str]:
 
 
 class RowMaker:
-    """Draws rows from a stream of text tokens (may be empty) and from the ordinary vocabulary."""
+    """Draws rows from a stream of text tokens (may be empty) and from the ordinary vocabulary.
 
-    def __init__(self, text: Ids, ordinary: Sequence[int] | Ids, bos: int, generator: np.random.Generator) -> None:
+    `burst`: how often each pair of a bursty row stands in it.
+    """
+
+    def __init__(
+        self, text: Ids, ordinary: Sequence[int] | Ids, bos: int, generator: np.random.Generator, burst: int = 4
+    ) -> None:
         self.text, self.ordinary, self.bos = text, np.asarray(ordinary, dtype=np.int64), bos
-        self.generator = generator
+        self.generator, self.burst = generator, burst
+
+    def rows(self, mix: Mapping[str, float], count: int, length: int) -> list[Row]:
+        """`count` rows, each of a kind drawn with the shares of `mix`."""
+        kinds = self.generator.choice(list(mix), count, p=list(mix.values()))
+        return [getattr(self, kind)(length) for kind in kinds]
 
     def plain(self, length: int) -> Row:
         """BOS and running text."""
@@ -63,6 +78,26 @@ class RowMaker:
         period = int(self.generator.integers(4, max(5, length // 2)))
         tokens = np.resize(self.draw(period), length - 1)
         return Row(np.append(self.bos, tokens), np.arange(length) > period + 1)
+
+    def bursty(self, length: int) -> Row:
+        """Pairs of random tokens, each `burst` times, in random order (planted bigrams; burstiness of Reddy 2023)."""
+        kinds = max(1, (length - 1) // (2 * self.burst))
+        pairs = self.draw(2 * kinds).reshape(kinds, 2)
+        order = self.generator.permutation(np.repeat(np.arange(kinds), self.burst))
+        seen: set[int] = set()
+        parts: list[Ids] = []
+        copies: list[bool] = []
+        for pair in order.tolist():
+            parts.append(pairs[pair])
+            copies.append(pair in seen)
+            seen.add(pair)
+        return self._row([*parts, self.draw(length)], [*copies, False], length)
+
+    def chain(self, length: int) -> Row:
+        """A Markov chain of its own over a few of the tokens."""
+        symbols = self.generator.permutation(self.ordinary)[:STATES]
+        walk = chains.walk(len(symbols), length - 1, self.generator)
+        return Row(np.append(self.bos, symbols[walk]), np.zeros(length, dtype=np.bool_))
 
     def words(self, count: int) -> Ids:
         start = int(self.generator.integers(0, len(self.text) - count))

@@ -2,9 +2,10 @@
 
     python -m engine.training.live FOLDER
 
-The folder holds `spec.json` (what to train) and, once there is one, `run.safetensors` (where to go on), the film and
-the model. Commands come as lines of JSON on standard input, news go out as lines of JSON on standard output. Where the
-input ends, because the window is gone, the run is put down and can be gone on with.
+The folder holds `spec.json` (what to train) and, once there is one, `states/` (where to go on, or to fork), the film
+and the model; the one-layer twin has a folder of its own beside it. Commands come as lines of JSON on standard input,
+news go out as lines of JSON on standard output. Where the input ends, because the window is gone, the run is put down
+and can be gone on with.
 """
 
 from __future__ import annotations
@@ -14,140 +15,248 @@ import os
 import queue
 import sys
 import threading
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from engine.circuits.interventions.lines import parse
+from engine.model import checkpoints, memory
+from engine.model.folders import user_folder
+from engine.model.loaders import film as films
 from engine.model.loaders import native
-from engine.training.film import Film, FilmWriter
+from engine.model.loaders.header import ModelFileError
+from engine.training.disturbances import Disturbance, check, parse
+from engine.training.film import FilmWriter
 from engine.training.monitor import Monitor
-from engine.training.recipes import RECIPES, Recipe
-from engine.training.run import Disturbance, Run, encoded
+from engine.training.recipes import Recipe
+from engine.training.run import Run, encoded
+from engine.training.spec import KEEP_EVERY, MEASURE_EVERY, Spec
 
-SPEC, STATE, FILM, MODEL, CARD = "spec.json", "run.safetensors", "film.safetensors", "model.safetensors", "card.json"
+SPEC, STATES, FILM, MODEL, CARD = "spec.json", "states", "film.safetensors", "model.safetensors", "card.json"
 SLICE = 5  # steps between two looks at the commands
-MEASURE_EVERY, KEEP_EVERY = 25, 50  # steps; at most so many are lost when the process is killed
-WIDEST, LONGEST = 512, 3000
+FOLLOW_ROOM = 20_000_000  # bytes of a film that is still written at every measure while the window follows
+STATES_ROOM = 256_000_000  # bytes; of more, the oldest go, and a fork from there is made again from the seed
+TWIN = "-1-layer"
 
 
-@dataclass(frozen=True)
-class Spec:
-    """What a person may choose of the small recipe."""
+class Recorded:
+    """One run with what is kept of it: curves, film, model and states in its folder."""
 
-    layers: int = 2
-    heads: int = 2
-    width: int = 64
-    steps: int = 600
-    rate: float = 3e-3
-    seed: int = 0
+    def __init__(self, recipe: Recipe, seed: int, folder: Path, trunk: Path | None, fork_step: int) -> None:
+        """Goes on from the latest state in `folder`; else as a fork of `trunk` at a step, or from the seed."""
+        self.folder, self.marks = folder, list[tuple[int, str]]()
+        own = _latest(folder, recipe.steps)
+        if own is not None or trunk is None:
+            self.run = Run(recipe, seed) if own is None else Run.resumed(recipe, own)
+        else:
+            self.run = _forked(recipe, seed, trunk, fork_step)
+        tokenizer = self.run.tokenizer
+        self.monitor = Monitor(tokenizer, encoded(tokenizer, recipe, held_out=True), recipe.config.context)
+        self.film = FilmWriter(folder / FILM, "exact", tokenizer)
+        self.curves: list[dict[str, Any]] = []
+        written = _film_of(trunk if own is None else folder)
+        if written is not None:
+            self.curves = self.film.go_on(written, fork_step if own is None else self.run.step)
 
-    def recipe(self) -> Recipe:
-        """Raises ValueError, in one line, for what cannot be trained."""
-        if self.layers not in (1, 2):
-            raise ValueError("a run has 1 or 2 layers")
-        if self.heads < 1 or self.width % self.heads:
-            raise ValueError(f"a width of {self.width} is not divisible by {self.heads} heads: choose another")
-        if not 8 <= self.width <= WIDEST:
-            raise ValueError(f"a width is 8 to {WIDEST}, not {self.width}")
-        if not MEASURE_EVERY <= self.steps <= LONGEST:
-            raise ValueError(f"a run has {MEASURE_EVERY} to {LONGEST} steps, not {self.steps}")
-        if not 0 < self.rate <= 1:
-            raise ValueError(f"a learning rate is over 0 and at most 1, not {self.rate:g}")
-        base = RECIPES["instant"].with_layers(self.layers)
-        each = self.width // self.heads
-        config = replace(base.config, heads=self.heads, kv_heads=self.heads, d_model=self.width, d_head=each)
-        stage = replace(base.stages[0], steps=self.steps, rate_start=self.rate, rate_end=self.rate)
-        return replace(base, config=config, stages=(stage,), checkpoints=())
+    def catch_up(self, step: int) -> None:
+        """Some steps towards one that was reached before, by a twin or by the run that this is a fork of."""
+        if self.run.step % MEASURE_EVERY == 0:
+            self.measure()
+        self.run.advance(min(SLICE, step - self.run.step))
+
+    def measure(self) -> dict[str, Any]:
+        """The row of this step, which the curves have from now on."""
+        if not self.curves or self.curves[-1]["step"] < self.run.step:
+            stage, known = self.run.stage[0], self.run.known
+            row = self.monitor.measure(self.run.model, stage, known, self.run.acting())
+            self.curves.append({"step": self.run.step, **row, "disturbed": self.marks})
+            self.marks = []
+        return self.curves[-1]
+
+    def keep(self) -> None:
+        """State, film and model on the disk. Raises OSError where it is full; what was there stays."""
+        self.measure()
+        (self.folder / STATES).mkdir(parents=True, exist_ok=True)
+        self.film.add(self.run.step, self.run.model, self.curves)
+        native.save(self.folder / MODEL, self.run.model, self.run.tokenizer)
+        card = {
+            "name": self.folder.name,
+            "title": self.folder.name,
+            "kind": "trained on this computer",
+        }
+        (self.folder / CARD).write_text(json.dumps(card), encoding="utf-8")
+        self.run.save(_state(self.folder, self.run.step))
+        _thin(self.folder)
 
 
 class Watched:
-    """The run with what a window sees of it."""
+    """The run and its twin with what a window sees of them."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.spec = Spec(**json.loads((folder / SPEC).read_text(encoding="utf-8")))
-        recipe, state = self.spec.recipe(), folder / STATE
-        self.run = Run.resumed(recipe, state) if state.is_file() else Run(recipe, self.spec.seed)
-        self.monitor = Monitor(
-            self.run.tokenizer, encoded(self.run.tokenizer, recipe, held_out=True), recipe.config.context
-        )
-        self.film = FilmWriter(folder / FILM, torch.float32)
-        self.curves: list[dict[str, Any]] = []
-        if state.is_file() and self.film.path.is_file():
-            self.curves = self.film.go_on(Film(self.film.path), self.run.step)
+        try:
+            values = json.loads((folder / SPEC).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{SPEC} of {folder.name} cannot be read: {error}") from None
+        self.spec = Spec.of(values if isinstance(values, dict) else {})
+        recipe, seed = self.spec.recipe(), self.spec.seed
+        memory.require(int(self.spec.bytes()), "this run")
+        trunk = user_folder() / self.spec.fork_of if self.spec.fork_of else None
+        tell({"event": "preparing"})
+        self.follows = False
+        self.main = Recorded(recipe, seed, folder, trunk, self.spec.fork_step)
+        self.both = [self.main]
+        if self.spec.twin and recipe.config.layers > 1:
+            beside = folder.with_name(folder.name + TWIN)
+            trunk = trunk and trunk.with_name(trunk.name + TWIN)
+            self.both.append(Recorded(recipe.with_layers(1), seed, beside, trunk, self.spec.fork_step))
+        self.began, self.first = time.monotonic(), self.main.run.step
 
     def go_on(self, commands: queue.Queue[dict[str, Any] | None]) -> None:
         """To the end, or until told to stop."""
         paused = False
-        for row in self.curves:
-            tell(row)
-        while not self.run.done:
+        if not self._catch_up(commands):
+            return
+        for row in self.main.curves:
+            self._tell_row(row)
+        self.began, self.first = time.monotonic(), self.main.run.step
+        while not self.main.run.done:
             command = commands.get() if paused or not commands.empty() else {"do": "go on"}
             if command is None or command.get("do") == "stop":
                 self.keep()
-                tell({"event": "stopped", "step": self.run.step})
+                tell({"event": "stopped", "step": self.main.run.step})
                 return
             paused = self._obey(command, paused)
             if not paused:
                 self._slice()
         self.keep()
-        tell({"event": "done", "step": self.run.step})
+        tell({"event": "done", "step": self.main.run.step})
+
+    def _catch_up(self, commands: queue.Queue[dict[str, Any] | None]) -> bool:
+        """Both at one step: the fork's, or the later of the two where the process was killed between them. False where
+        the window went meanwhile; nothing is lost, as nothing new was made."""
+        step = max(self.spec.fork_step, *(one.run.step for one in self.both))
+        for one in self.both:
+            while one.run.step < step:
+                if not commands.empty() and commands.get() is None:
+                    return False
+                one.catch_up(step)
+                tell({"event": "catching up", "step": one.run.step})
+        return True
 
     def _obey(self, command: dict[str, Any], paused: bool) -> bool:
         do = command.get("do")
         if do == "pause" and not paused:
             self.keep()
-            tell({"event": "paused", "step": self.run.step})
+            tell({"event": "paused", "step": self.main.run.step})
             return True
         if do == "resume":
-            tell({"event": "going on", "step": self.run.step})
+            self.began, self.first = time.monotonic(), self.main.run.step
+            tell({"event": "going on", "step": self.main.run.step})
             return False
+        if do == "follow":
+            self.follows = bool(command.get("on"))
         if do == "disturb":
             self._disturb(str(command.get("line", "")))
         return paused
 
     def _disturb(self, line: str) -> None:
-        """From the next step on; an empty line ends all that is being done."""
+        """From the next step on; an empty line ends all that is being done. The twin has no second layer to disturb."""
         try:
-            ended = tuple(replace(one, end=self.run.step) if one.end is None else one for one in self.run.disturbances)
-            if line.strip():
-                value = parse(line)
-                value.check(self.run.recipe.config)
-                self.run.disturbances = (*self.run.disturbances, Disturbance(value, self.run.step))
-            else:
-                self.run.disturbances = ended
-            tell({"event": "disturbed", "step": self.run.step, "line": line})
+            value = parse(line) if line.strip() else None
+            if value is not None:
+                check(value, self.main.run.recipe)
         except ValueError as error:
             tell({"event": "refused", "why": str(error)})
+            return
+        step = self.main.run.step
+        for one in self.both:
+            if value is None:
+                ended = (replace(two, end=step) if two.end is None else two for two in one.run.disturbances)
+                one.run.disturbances = tuple(ended)
+            elif _fits(value, one.run.recipe):
+                one.run.disturbances = (*one.run.disturbances, Disturbance(value, step))
+        self.main.marks.append((step, line.strip()))
+        tell({"event": "disturbed", "step": step, "line": line.strip()})
 
     def _slice(self) -> None:
-        if self.run.step % MEASURE_EVERY == 0 and (not self.curves or self.curves[-1]["step"] < self.run.step):
-            self._measure()
-            if self.run.step % KEEP_EVERY == 0:
+        step = self.main.run.step
+        if step % MEASURE_EVERY == 0 and not (self.main.curves and self.main.curves[-1]["step"] >= step):
+            for one in self.both:
+                one.measure()
+            self._tell_row(self.main.curves[-1])
+            if step % KEEP_EVERY == 0:
                 self.keep()
-        self.run.advance(SLICE)
+            elif self.follows and self.main.film.size < FOLLOW_ROOM:
+                self.main.film.add(step, self.main.run.model, self.main.curves)
+                tell({"event": "kept", "step": step})
+        for one in self.both:
+            one.run.advance(SLICE)
 
-    def _measure(self) -> None:
-        acting = self.run.acting()
-        self.curves.append({"step": self.run.step, **self.monitor.measure(self.run.model, self.run.known, acting)})
-        tell(self.curves[-1])
+    def _tell_row(self, row: dict[str, Any]) -> None:
+        """A row with the twin's of the same step beside it, and how long the rest will take."""
+        twins = (one.curves for one in self.both[1:])
+        twin = next((other for curves in twins for other in curves if other["step"] == row["step"]), None)
+        made = self.main.run.step - self.first
+        left = self.main.run.recipe.steps - self.main.run.step
+        pace = (time.monotonic() - self.began) / made if made else None
+        tell({**row, "twin": twin, "seconds_left": None if pace is None else round(pace * left, 1)})
 
     def keep(self) -> None:
-        """State, film and model on the disk. Raises OSError where it is full; what was there stays."""
-        if not self.curves or self.curves[-1]["step"] < self.run.step:
-            self._measure()
-        self.film.add(self.run.step, self.run.model, self.curves)
-        native.save(self.folder / MODEL, self.run.model, self.run.tokenizer)
-        card = {
-            "name": self.folder.name,
-            "title": f"Trained here, {self.folder.name}",
-            "kind": "trained on this computer",
-        }
-        (self.folder / CARD).write_text(json.dumps(card), encoding="utf-8")
-        self.run.save(self.folder / STATE)
+        """Raises OSError where the disk is full; what was there stays."""
+        for one in self.both:
+            one.keep()
+        tell({"event": "kept", "step": self.main.run.step})
+
+
+def _fits(value: Any, recipe: Recipe) -> bool:
+    try:
+        check(value, recipe)
+    except ValueError:
+        return False
+    return True
+
+
+def _state(folder: Path, step: int) -> Path:
+    return folder / STATES / f"{step:06d}.safetensors"
+
+
+def _states(folder: Path) -> Sequence[Path]:
+    return sorted((folder / STATES).glob("*.safetensors"))
+
+
+def _latest(folder: Path, step: int) -> Path | None:
+    """The state of the last step up to this one."""
+    return next((path for path in reversed(_states(folder)) if path.stem.isdecimal() and int(path.stem) <= step), None)
+
+
+def _thin(folder: Path) -> None:
+    """The newest states stay, as far as there is room for them."""
+    room = STATES_ROOM
+    for path in reversed(_states(folder)):
+        room -= path.stat().st_size
+        if room < 0 and path != _states(folder)[-1]:
+            path.unlink()
+
+
+def _forked(recipe: Recipe, seed: int, trunk: Path, step: int) -> Run:
+    """At a state of the trunk up to `step`, or at its beginning; disturbed as the trunk was before that step."""
+    last, near = _latest(trunk, sys.maxsize), _latest(trunk, step)
+    past = () if last is None else Run.resumed(recipe, last).disturbances
+    kept = [one for one in past if one.start < step]
+    open_ended = [replace(one, end=None) if one.end is not None and one.end > step else one for one in kept]
+    return Run(recipe, seed, open_ended) if near is None else Run.resumed(recipe, near, open_ended)
+
+
+def _film_of(folder: Path | None) -> films.Film | None:
+    """What an earlier process, or a run that ships, has written down; None where it is damaged: it is made anew."""
+    if folder is None:
+        return None
+    path = folder / FILM if (folder / FILM).is_file() else checkpoints.film_of(folder.name)
+    try:
+        return None if path is None else films.opened(path)
+    except ModelFileError:
+        return None
 
 
 def tell(news: dict[str, Any]) -> None:
@@ -173,7 +282,10 @@ def main(folder: Path) -> int:
     threading.Thread(target=_listen, args=(commands,), daemon=True).start()
     try:
         Watched(folder).go_on(commands)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except MemoryError:
+        tell({"event": "failed", "why": "there is not enough memory for this run: a smaller batch may do"})
+        return 1
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         tell({"event": "failed", "why": " ".join(str(error).split())[:300] or type(error).__name__})
         return 1
     return 0

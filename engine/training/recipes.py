@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from engine.model.config import ModelConfig
 
-RowKind = str  # a maker of data.RowMaker: "plain", "spliced", "random" or "periodic"
+RowKind = str  # one of data.KINDS
+FilmKind = Literal["exact", "half", "curves"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,8 @@ class Stage:
 
     mix: share of each kind of row in a batch. vocabulary: how many tokens take part, as input and in the softmax
     (None: all); a small vocabulary first makes the jump come ten times sooner. plain_share: the share of positions
-    outside copies that enter the loss, drawn anew each step; copied positions always do.
+    outside copies that enter the loss, drawn anew each step; copied positions always do. burst: how often a pair
+    stands in a bursty row.
     """
 
     steps: int
@@ -26,6 +29,7 @@ class Stage:
     row_length: int = 128
     vocabulary: int | None = None
     plain_share: float = 1.0
+    burst: int = 4
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Recipe:
 
     sources: how often each text of resources/text is read (empty: no text). words: a fixed vocabulary instead of BPE.
     unembedding_scale: the unembedding starts as this multiple of the transposed embedding (0: at random).
-    checkpoints: steps at which the film keeps the weights, besides the first and the last.
+    checkpoints: steps at which the film keeps the weights, besides the first and the last. film: how precisely it keeps
+    them; "curves": not at all.
     last_step: where to stop before the stages are through (None: run them all).
     """
 
@@ -49,7 +54,7 @@ class Recipe:
     warm_up: int = 100
     weight_decay: float = 0.01
     checkpoints: tuple[int, ...] = ()
-    half_precision_film: bool = False
+    film: FilmKind = "exact"
     last_step: int | None = None
 
     @property
@@ -92,7 +97,18 @@ _DEFAULT = Recipe(
         Stage(1000, _TEXT, 1e-3, 2e-5, rows=32, row_length=256, plain_share=0.3),
     ),
     checkpoints=(150, 250, 400, 550, 700, 1600),
-    half_precision_film=True,
+    film="half",
+)
+
+# the null run: the same steps and rates, but nothing that was made to be copied
+_TEXT_ONLY = replace(
+    _DEFAULT,
+    name="default-text-only",
+    stages=tuple(
+        replace(stage, mix={"plain": 1.0}, vocabulary=None, plain_share=max(0.3, stage.plain_share))
+        for stage in _DEFAULT.stages
+    ),
+    film="curves",
 )
 
 _INSTANT = Recipe(
@@ -100,10 +116,27 @@ _INSTANT = Recipe(
     config=ModelConfig(layers=2, heads=2, kv_heads=2, d_model=64, d_head=32, vocabulary=65, context=64),
     words=COMMON_WORDS,
     stages=(Stage(1500, {"periodic": 1.0}, 3e-3, 3e-3, row_length=64),),
-    checkpoints=(*range(25, 500, 25), *range(500, 1500, 50)),
+    checkpoints=(*range(10, 100, 10), *range(100, 300, 5), *range(300, 500, 20), *range(500, 1500, 50)),
 )
 
 # the contrast: the same rows, but learned positions that stand in the residual stream, where a pointer could use them
-_ABSOLUTE = replace(_INSTANT, name="absolute", config=replace(_INSTANT.config, positions="absolute"))
+_ABSOLUTE = replace(
+    _INSTANT,
+    name="absolute",
+    config=replace(_INSTANT.config, positions="absolute"),
+    checkpoints=(*range(25, 500, 25), *range(500, 1500, 50)),
+)
 
-RECIPES = {recipe.name: recipe for recipe in (_DEFAULT, _INSTANT, _ABSOLUTE)}
+# statistical induction after Edelman et al. 2024: a Markov chain of three symbols in every row
+_MARKOV = Recipe(
+    name="markov",
+    config=ModelConfig(layers=2, heads=1, kv_heads=1, d_model=32, d_head=32, vocabulary=4, context=101),
+    words=("red", "green", "blue"),
+    stages=(
+        Stage(1200, {"chain": 1.0}, 3e-3, 3e-3, row_length=101),
+        Stage(400, {"chain": 1.0}, 3e-3, 1e-4, row_length=101),
+    ),
+    checkpoints=(*range(25, 500, 25), *range(500, 1600, 50)),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (_DEFAULT, _TEXT_ONLY, _INSTANT, _ABSOLUTE, _MARKOV)}

@@ -10,7 +10,6 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.circuits.interventions.ablation import tap_for
-from engine.circuits.interventions.lines import parse
 from engine.circuits.interventions.values import Intervention
 from engine.model.loaders.header import ModelFileError
 from engine.model.tokenizer import Tokenizer
 from engine.model.transformer import Tap, Transformer, untapped
 from engine.training import vocabulary
 from engine.training.data import RowMaker, read_blocks
+from engine.training.disturbances import Change, Disturbance, Freeze, Mix, check, parse
 from engine.training.recipes import Recipe, Stage
 
 THREADS = 1  # fixed, because another number of threads adds up in another order
@@ -37,21 +36,6 @@ FORMAT = "headscope-run-1"
 
 class Diverged(ValueError):
     """The loss is no number any more: in one line, at which step."""
-
-
-@dataclass(frozen=True)
-class Disturbance:
-    """What is done to every forward pass from step `start` on, up to but not including `end` (None: to the end).
-
-    Any intervention that needs no other prompt: a pattern forced or forbidden, a head ablated.
-    """
-
-    value: Intervention
-    start: int = 0
-    end: int | None = None
-
-    def acts(self, step: int) -> bool:
-        return self.start <= step and (self.end is None or step < self.end)
 
 
 class Run:
@@ -63,7 +47,7 @@ class Run:
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a check of torch's own that costs a tenth
         for one in disturbances:
-            one.value.check(recipe.config)
+            check(one.value, recipe)
         self.recipe, self.seed, self.disturbances, self.step = recipe, seed, tuple(disturbances), 0
         self.generator = np.random.default_rng(seed)
         self.tokenizer = make_tokenizer(recipe)
@@ -93,9 +77,12 @@ class Run:
         """The tokens in use now."""
         return np.sort(self.order[: self.stage[0].vocabulary])
 
+    def _now(self) -> list[Change]:
+        return [one.value for one in self.disturbances if one.acts(self.step)]
+
     def acting(self) -> list[Intervention]:
         """What is done to the forward pass now."""
-        return [one.value for one in self.disturbances if one.acts(self.step)]
+        return [value for value in self._now() if not isinstance(value, Freeze | Mix)]
 
     def advance(self, steps: int = 1) -> None:
         """Make so many steps, fewer where the recipe ends. Raises Diverged where the loss is no number; the weights are
@@ -107,9 +94,9 @@ class Run:
             self.step += 1
 
     def _step(self, stage: Stage, rate: float) -> None:
-        maker = RowMaker(self.text, self.known, self.tokenizer.bos or 0, self.generator)
-        kinds = self.generator.choice(list(stage.mix), stage.rows, p=list(stage.mix.values()))
-        rows = [getattr(maker, kind)(stage.row_length) for kind in kinds]
+        maker = RowMaker(self.text, self.known, self.tokenizer.bos or 0, self.generator, stage.burst)
+        mixes = [value for value in self._now() if isinstance(value, Mix)]
+        rows = maker.rows(dict(mixes[-1].shares) if mixes else stage.mix, stage.rows, stage.row_length)
         tokens = torch.from_numpy(np.stack([row.tokens for row in rows]))  # (B, T)
         copied = np.stack([row.copied for row in rows])[:, 1:]  # (B, T-1)
         share = self.generator.random(copied.shape) < stage.plain_share
@@ -128,8 +115,16 @@ class Run:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self._hold()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
+
+    def _hold(self) -> None:
+        """Frozen weights have no gradient; the optimizer then leaves them and their moments alone."""
+        held = [value for value in self._now() if isinstance(value, Freeze)]
+        for name, weight in self.model.named_parameters():
+            if any(one.holds(name) for one in held):
+                weight.grad = None
 
     def _tap(self, tokens: Tensor) -> Tap:
         values = self.acting()

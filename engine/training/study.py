@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from engine.circuits.interventions.lines import parse
+from engine.training.disturbances import Disturbance
 from engine.training.phase import phase_change
 from engine.training.recipes import RECIPES, Recipe
-from engine.training.run import Disturbance
 from engine.training.trainer import train
 
 CONDITIONS: dict[str, tuple[str, ...]] = {

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from engine.model.tokenizer import Tokenizer
 from engine.model.transformer import Transformer
+from engine.training.disturbances import Disturbance
 from engine.training.film import FilmWriter
 from engine.training.monitor import Monitor
 from engine.training.recipes import Recipe
-from engine.training.run import Disturbance, Run, encoded
+from engine.training.run import Run, encoded
 
 Curve = dict[str, Any]
 MEASURE_EVERY = 50
@@ -42,17 +42,17 @@ def train(
     film. Raises Diverged where the loss is no number any more."""
     run = Run(recipe, seed, disturbances)
     monitor = Monitor(run.tokenizer, encoded(run.tokenizer, recipe, held_out=True), recipe.config.context)
-    precision = torch.float16 if recipe.half_precision_film else torch.float32
-    film = None if out is None else FilmWriter(out / "film.safetensors", precision)
+    film = None if out is None else FilmWriter(out / "film.safetensors", recipe.film, run.tokenizer)
     curves: list[Curve] = []
     while not run.done:
-        if run.step % MEASURE_EVERY == 0:
-            curves.append({"step": run.step, **monitor.measure(run.model, run.known, run.acting())})
+        keeps = run.step == 0 or run.step in recipe.checkpoints
+        if keeps or run.step % MEASURE_EVERY == 0:
+            curves.append({"step": run.step, **monitor.measure(run.model, run.stage[0], run.known, run.acting())})
             report(curves[-1])
-        if film is not None and (run.step == 0 or run.step in recipe.checkpoints):
+        if film is not None and keeps:
             film.add(run.step, run.model, curves)
         run.advance()
-    curves.append({"step": run.step, **monitor.measure(run.model, np.sort(run.order), run.acting())})
+    curves.append({"step": run.step, **monitor.measure(run.model, run.stage[0], np.sort(run.order), run.acting())})
     report(curves[-1])
     if film is not None:
         film.add(run.step, run.model, curves)

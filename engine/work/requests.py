@@ -273,9 +273,13 @@ class RunExperiment:
 
 @dataclass(frozen=True)
 class ReadFilm:
-    """The curves of a model's training and of its one-layer twin. Answer: `FilmCurves`."""
+    """The curves of a model's training and of the runs beside it. Answer: `FilmCurves`.
+
+    `checkpoints`: how many it is known to have; a film that has grown is another question.
+    """
 
     name: str
+    checkpoints: int = 0
     lane: Lane = "sweep"
 
 

@@ -6,7 +6,6 @@ A number that is not defined or not measured is None, or NaN inside an array; ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +32,7 @@ from engine.model.library import (
 from engine.work.circuit_results import CircuitAnswer
 from engine.work.experiments.catalogue import GALLERY as GALLERY
 from engine.work.experiments.catalogue import Report as Report
+from engine.work.film_curves import FilmCurves as FilmCurves
 from engine.work.requests import Prompt, Request, removed
 
 
@@ -249,26 +249,6 @@ class Progress:
     total: int
     what: str
     partial: Any = None
-
-
-@dataclass(frozen=True, eq=False)
-class FilmCurves:
-    """What was measured while a model was trained, at `measured` (M,) steps; `steps` are those with a checkpoint.
-
-    `losses` by name, (M,) nats or shares, NaN where a run did not measure it: loss of the first and of the second copy
-    of a random repeat, share of the second copy that is predicted right, loss of held-out text. `induction` and
-    `previous_token` (M, L, H): every head's scores on that repeat. `jump`: when the second copy came to be predicted,
-    by the rule of training/phase.py; None: it never did. `twin`: the same run with one layer.
-    """
-
-    name: str
-    steps: tuple[int, ...]
-    measured: tuple[int, ...]
-    losses: Mapping[str, NDArray[np.float64]]
-    induction: NDArray[np.float64]
-    previous_token: NDArray[np.float64]
-    jump: tuple[int, int] | None
-    twin: FilmCurves | None
 
 
 Answer = (

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
@@ -16,10 +19,10 @@ from gui.state import ExplorerState, Findings, Selection, changed, run_of, step_
 from gui.theme import SECONDARY, Theme, ui_font
 from gui.widgets.timeline_bar import TimelineBar
 from gui.words.composition import trouble_words
-from gui.words.film import JUMP_TIP, NO_FILM, head_curves, jump_words, loss_curves, step_of
+from gui.words.film import JUMP_TIP, NO_FILM, jump_words, step_of, views
 
 if TYPE_CHECKING:
-    from gui.widgets.curves_view import CurvesView
+    from gui.widgets.charts_view import ChartsView
 
 
 class TimelinePanel(Panel):
@@ -29,7 +32,7 @@ class TimelinePanel(Panel):
 
     def __init__(self, state: ExplorerState, parent: QWidget | None = None) -> None:
         body = QWidget()
-        self.curves: CurvesView | None = None  # made when there is a film to show: the library under it loads slowly
+        self.charts: ChartsView | None = None  # made when there is a film to show: the library under it loads slowly
         self.bar, self.missing = TimelineBar(), QLabel(NO_FILM)
         super().__init__("Training", body, parent)
         self._state = state
@@ -47,8 +50,8 @@ class TimelinePanel(Panel):
     @override
     def apply_theme(self, theme: Theme) -> None:
         super().apply_theme(theme)
-        if self.curves is not None:
-            self.curves.set_theme(theme)
+        if self.charts is not None:
+            self.charts.set_theme(theme)
         self.bar.set_theme(theme)
         self.missing.setFont(ui_font(theme.px(SECONDARY)))
         self.missing.setStyleSheet(f"color: {theme.subtle}")
@@ -59,13 +62,14 @@ class TimelinePanel(Panel):
         film = self._film()
         if film is None:
             return Table("training", ("step",), [])
-        heads = [(layer, head) for layer in range(film.induction.shape[1]) for head in range(film.induction.shape[2])]
-        names = [f"{kind} {layer}.{head}" for kind in ("induction", "previous_token") for layer, head in heads]
-        rows: list[tuple[Cell, ...]] = []
-        for place, step in enumerate(film.measured):
-            scores = [float(kind[place, *at]) for kind in (film.induction, film.previous_token) for at in heads]
-            rows.append((step, *(float(values[place]) for values in film.losses.values()), *scores))
-        return Table(f"training of {film.name}", ("step", *film.losses, *names), rows)
+        columns = {"step": list[Cell](film.measured)} | {name: _cells(one) for name, one in film.losses.items()}
+        columns |= {f"divergence from {name}": _cells(one) for name, one in film.divergence.items()}
+        for name, scores in film.heads.items():
+            for layer, head in np.ndindex(scores.shape[1:]):
+                columns[f"{name} {layer}.{head}"] = _cells(scores[:, layer, head])
+        for run in film.seeds:
+            columns[f"repeat_loss_second {run.name}"] = _at(film.measured, run)
+        return Table(f"training of {film.name}", tuple(columns), list(zip(*columns.values(), strict=True)))
 
     @override
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -77,8 +81,8 @@ class TimelinePanel(Panel):
         model = self._state.findings.model
         if model is None or not model.steps:
             return
-        if self.curves is not None:
-            self.curves.set_step(step)
+        if self.charts is not None:
+            self.charts.curves.set_step(step)
         self._state.select(model=model.run if step == model.steps[-1] else f"{model.run}@{step}")
 
     @Slot(object, object)
@@ -92,8 +96,8 @@ class TimelinePanel(Panel):
         if step is not None and step != self.bar.step:
             self.bar.stop()
             self.bar.set_steps(model.steps, step)
-            if self.curves is not None:
-                self.curves.set_step(step)
+            if self.charts is not None:
+                self.charts.curves.set_step(step)
 
     @Slot(object, object)
     def _on_found(self, new: Findings, old: Findings) -> None:
@@ -112,21 +116,36 @@ class TimelinePanel(Panel):
         self.bar.setVisible(has_film)
         if film is not None and film is not self._shown:
             self._shown = film
-            self._with_curves().set_curves(loss_curves(film), head_curves(film), film.jump)
-        if self.curves is not None:
-            self.curves.setVisible(film is not None)
+            charts = self._with_charts()
+            charts.set_views(views(film), film.jump)
+            charts.curves.set_marks(film.marks)
+            self.bar.slider.set_marks(film.jump, [step for step, _ in film.marks])
+        if self.charts is not None:
+            self.charts.setVisible(film is not None)
         if model is not None and has_film and not self.bar.slider.isSliderDown() and not self.bar.plays:
             self.bar.set_steps(model.steps, step_of(model))
-            if self.curves is not None:
-                self.curves.set_step(step_of(model))
+            if self.charts is not None:
+                self.charts.curves.set_step(step_of(model))
         self.set_note(jump_words(film) if film is not None else "", JUMP_TIP)
 
-    def _with_curves(self) -> CurvesView:
-        if self.curves is None:
-            from gui.widgets.curves_view import CurvesView
+    def _with_charts(self) -> ChartsView:
+        if self.charts is None:
+            from gui.widgets.charts_view import ChartsView
 
-            self.curves = CurvesView()
-            self.curves.set_theme(self._theme)
-            self.curves.sought.connect(self.bar.seek)
-            self._rows.insertWidget(1, self.curves, 1)
-        return self.curves
+            self.charts = ChartsView()
+            self.charts.set_theme(self._theme)
+            self.charts.sought.connect(self.bar.seek)
+            self.charts.log_changed.connect(self.bar.set_log)
+            self._rows.insertWidget(1, self.charts, 1)
+        return self.charts
+
+
+def _cells(values: NDArray[np.float64]) -> list[Cell]:
+    """Nothing where it was not measured."""
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _at(steps: Sequence[int], run: FilmCurves) -> list[Cell]:
+    """Another run's second copy at these steps."""
+    known = dict(zip(run.measured, _cells(run.losses["repeat_loss_second"]), strict=True))
+    return [known.get(step) for step in steps]

@@ -11,14 +11,14 @@ import pytest
 import torch
 from safetensors import SafetensorError, safe_open
 
-from engine.circuits.interventions.lines import parse
 from engine.model import checkpoints
 from engine.model.config import ModelConfig
+from engine.model.loaders.film import Film
 from engine.model.loaders.header import ModelFileError
-from engine.training.data import BLOCK, RowMaker, read_blocks
-from engine.training.film import Film
+from engine.training.data import BLOCK, KINDS, RowMaker, read_blocks
+from engine.training.disturbances import Disturbance, Freeze, parse
 from engine.training.recipes import RECIPES, Recipe, Stage
-from engine.training.run import Disturbance, Diverged, Run
+from engine.training.run import Diverged, Run
 from engine.training.trainer import Trained, train
 
 TINY = Recipe(
@@ -42,7 +42,7 @@ def run(recipe: Recipe, seed: int, out: Path) -> Trained:
     return train(recipe, seed, out, lambda _curve: None)
 
 
-@pytest.mark.parametrize("kind", ["plain", "spliced", "random", "periodic"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_that_every_marked_token_follows_as_it_followed_before(kind: str) -> None:
     for seed in range(40):
         row = getattr(maker(seed), kind)(128)
@@ -179,6 +179,49 @@ def test_that_a_head_that_is_gone_is_not_trained() -> None:
     assert not torch.equal(before[name][:half], after[name][:half])
 
 
+@pytest.mark.parametrize("part", ["embedding", "positions", "unembedding", "layer 1", "W_K 0"])
+def test_that_frozen_weights_stay_and_go_on_as_if_no_time_had_passed(part: str) -> None:
+    frozen = Freeze(part)
+    run = Run(TINY, 0, [Disturbance(frozen, start=2, end=5)])
+    run.advance(2)
+    before = weights(run)
+    moments = {name: run.optimizer.state[weight]["exp_avg"].clone() for name, weight in run.model.named_parameters()}
+    run.advance(3)
+    for name, weight in run.model.named_parameters():
+        same = torch.equal(before[name], weight)
+        assert same == frozen.holds(name)
+        assert torch.equal(moments[name], run.optimizer.state[weight]["exp_avg"]) == frozen.holds(name)
+    run.advance(1)
+    assert not any(torch.equal(before[name], value) for name, value in weights(run).items())
+
+
+def test_that_another_mix_gives_other_rows_while_it_acts(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[dict[str, float]] = []
+    rows = RowMaker.rows
+
+    def watched(self: RowMaker, mix: dict[str, float], count: int, length: int) -> object:
+        drawn.append(dict(mix))
+        return rows(self, mix, count, length)
+
+    monkeypatch.setattr(RowMaker, "rows", watched)
+    run = Run(TINY, 0, [Disturbance(parse("mix chain 1"), start=1, end=3)])
+    run.advance(4)
+    usual = [stage.mix for stage in TINY.stages]
+    assert drawn == [usual[0], {"chain": 1.0}, {"chain": 1.0}, usual[1]]
+
+
+def test_that_bursty_rows_hold_their_pairs_so_often() -> None:
+    for burst in (2, 5):
+        row = RowMaker(np.empty(0), range(1, 1000), 0, np.random.default_rng(0), burst).bursty(61)
+        kinds = 60 // (2 * burst)
+        assert row.copied.sum() == kinds * (burst - 1)  # a thousand tokens: no pair is drawn twice
+
+
+def test_that_a_chain_row_uses_few_symbols_of_the_vocabulary() -> None:
+    used = [set(maker(seed).chain(128).tokens[1:].tolist()) for seed in range(20)]
+    assert all(len(one) <= 3 for one in used) and len(set().union(*used)) > 20
+
+
 def test_that_a_loss_that_is_no_number_stops_the_run_before_that_step() -> None:
     run = Run(TINY, 0)
     run.advance(2)
@@ -223,7 +266,7 @@ def test_that_the_film_that_ships_is_made_again_bit_for_bit() -> None:
     film = checkpoints.film_of("instant")
     assert film is not None
     run = Run(RECIPES["instant"], 0)
-    run.advance(25)
-    shipped = Film(film).weights(25)
+    run.advance(30)
+    shipped = Film(film).weights(30)
     for name, value in run.model.state_dict().items():
         torch.testing.assert_close(value, shipped[name], rtol=1e-4, atol=1e-5)  # other machines add up otherwise

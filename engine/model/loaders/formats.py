@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from engine.model.loaders import native, transformerlens, wheel
+from engine.model.loaders import film, native, transformerlens, wheel
 from engine.model.loaders.gguf import model
 from engine.model.loaders.header import Header, Report, quiet
 from engine.model.loaders.huggingface import folder
@@ -39,7 +39,9 @@ def format_of(path: Path) -> Format:
         return transformerlens if transformerlens.is_checkpoint(path) else folder
     if kind == ".whl":
         return wheel
-    return model if kind == ".gguf" else native
+    if kind == ".gguf":
+        return model
+    return film if film.is_film(path) else native
 
 
 def fingerprint(path: Path) -> str:

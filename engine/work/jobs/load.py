@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.model import checkpoints, library, memory
+from engine.model.loaders import film
 from engine.model.loaders.assemble import assemble
 from engine.model.loaders.formats import fingerprint, format_of
 from engine.model.loaders.header import ModelFileError
 from engine.model.taps import Cancelled
-from engine.training import film
 from engine.work.requests import LoadModel
 from engine.work.results import ModelInfo
 from engine.work.state import EngineState, OpenModel
