@@ -10,6 +10,7 @@ from collections.abc import Callable
 from engine.bench_circuits import ROWS as CIRCUIT_ROWS
 from engine.bench_rows import Row, alternating, row, unmeasured
 from engine.bench_smollm2 import ROWS as SMOLLM2_ROWS
+from engine.bench_training import ROWS as TRAINING_ROWS
 
 __all__ = ["ROWS", "Row", "row", "unmeasured"]  # what the window's own timings need
 
@@ -86,6 +87,7 @@ def engine_part_64() -> Row:
 ROWS: dict[str, Callable[[], Row]] = {
     "forward_capture_gpt2s_128": forward_capture_gpt2s_128,
     "engine_part_64": engine_part_64,
+    **TRAINING_ROWS,
     **SMOLLM2_ROWS,
     **CIRCUIT_ROWS,  # last: their opponent takes minutes and gigabytes
 }

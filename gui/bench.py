@@ -27,6 +27,7 @@ from engine.bench import ROWS as ENGINE_ROWS
 from engine.bench import Row, row, unmeasured
 from engine.work.requests import Prompt
 from gui.app import make_application
+from gui.bench_emergence import ROWS as EMERGENCE_ROWS
 from gui.bench_pointer import ROWS as POINTER_ROWS
 from gui.state import Findings
 from gui.studio import Studio
@@ -199,5 +200,6 @@ ROWS: dict[str, Callable[[], Row]] = {
     "hover_repaint_1024": hover_repaint_1024,
     "smollm2_first_picture": smollm2_first_picture,
     **POINTER_ROWS,
+    **EMERGENCE_ROWS,
     **ENGINE_ROWS,  # last: what the opponents import stays in memory
 }

@@ -38,21 +38,21 @@ def diagram_hover_default() -> Row:
         studio.bring("circuit")
         studio.settle()
         view = studio.window.diagram.view
-        _exposed(view)
-        times = [_moved(view, place) for place in _places_on_edges(view)]
+        exposed(view)
+        times = [moved(view, place) for place in _places_on_edges(view)]
     except ValueError as error:
         return unmeasured(name, FRAME, str(error))
     finally:
         studio.close()
-    return _row(name, times, FRAME)
+    return row_of(name, times, FRAME)
 
 
 def diagram_hover_smollm2() -> Row:
     """30 x 9 heads and 300 edges."""
     view = _large()
-    times = [_moved(view, place) for place in _places_on_edges(view)]
+    times = [moved(view, place) for place in _places_on_edges(view)]
     view.close()
-    return _row("diagram_hover_smollm2", times, LARGE_FRAME)
+    return row_of("diagram_hover_smollm2", times, LARGE_FRAME)
 
 
 def diagram_drag_smollm2() -> Row:
@@ -64,9 +64,9 @@ def diagram_drag_smollm2() -> Row:
     start = QPointF(view.rect().center())
     QApplication.sendEvent(view, _mouse(view, QEvent.Type.MouseButtonPress, start))
     held = Qt.MouseButton.LeftButton
-    times = [_moved(view, start + QPointF(8 + 5 * turn, -3 * turn), held) for turn in range(TURNS)]
+    times = [moved(view, start + QPointF(8 + 5 * turn, -3 * turn), held) for turn in range(TURNS)]
     view.close()
-    return _row("diagram_drag_smollm2", times, LARGE_FRAME)
+    return row_of("diagram_drag_smollm2", times, LARGE_FRAME)
 
 
 def paint_cells_default() -> Row:
@@ -78,13 +78,13 @@ def paint_cells_default() -> Row:
         studio.state.select(painting=True)
         studio.settle()
         view = studio.window.head.view
-        _exposed(view)
+        exposed(view)
         times = _stroke(view)
     except ValueError as error:
         return unmeasured(name, FRAME, str(error))
     finally:
         studio.close()
-    return _row(name, times, FRAME)
+    return row_of(name, times, FRAME)
 
 
 def paint_cells_256() -> Row:
@@ -96,37 +96,10 @@ def paint_cells_256() -> Row:
     view.set_values(np.tril(np.random.default_rng(0).random((LONGEST, LONGEST), np.float32)), "attention", tokens)
     view.set_painting(True)
     view.show()
-    _exposed(view)
+    exposed(view)
     times = _stroke(view)
     view.close()
-    return _row("paint_cells_256", times, LARGE_FRAME)
-
-
-def scrub_instant() -> Row:
-    """From another place of the timeline until the grid of that checkpoint is painted."""
-    name = "scrub_instant"
-    studio = Studio("dark", (1280, 800))
-    try:
-        studio.show("instant", Prompt("the red fish sees a bird the red"))
-        studio.bring("emergence")
-        studio.settle()
-        _exposed(studio.window)
-        times = [_scrubbed(studio, turn % 40) for turn in range(TURNS)]
-    except ValueError as error:
-        return unmeasured(name, LARGE_FRAME, str(error))
-    finally:
-        studio.close()
-    return _row(name, times, LARGE_FRAME)
-
-
-def _scrubbed(studio: Studio, place: int) -> float:
-    start, bar = time.perf_counter(), studio.window.timeline.bar
-    bar.slider.setValue(place)
-    wanted = bar.steps[place]
-    while (run := studio.state.findings.analysis) is None or run.model.step != wanted:
-        QApplication.processEvents()
-    studio.window.heads.view.viewport().repaint()
-    return time.perf_counter() - start
+    return row_of("paint_cells_256", times, LARGE_FRAME)
 
 
 def walk_frame_default() -> Row:
@@ -138,13 +111,13 @@ def walk_frame_default() -> Row:
         studio.bring("walkthrough")
         studio.settle()
         view = studio.window.walk.view
-        _exposed(view)
+        exposed(view)
         times = [_frame(view, turn / TURNS) for turn in range(TURNS)]
     except ValueError as error:
         return unmeasured(name, FRAME, str(error))
     finally:
         studio.close()
-    return _row(name, times, FRAME)
+    return row_of(name, times, FRAME)
 
 
 def _frame(view: WalkView, time_shown: float) -> float:
@@ -158,10 +131,10 @@ def _stroke(view: PatternView) -> list[float]:
     """One stroke along the last rows, event by event; it is not finished, as finishing asks for a new run."""
     last, step = QPointF(view.rect().center()), view.width() / (4 * TURNS)
     QApplication.sendEvent(view, _mouse(view, QEvent.Type.MouseButtonPress, last))
-    return [_moved(view, last - QPointF(turn * step, 0), Qt.MouseButton.LeftButton) for turn in range(TURNS)]
+    return [moved(view, last - QPointF(turn * step, 0), Qt.MouseButton.LeftButton) for turn in range(TURNS)]
 
 
-def _row(name: str, times: list[float], budget: float) -> Row:
+def row_of(name: str, times: list[float], budget: float) -> Row:
     p95 = float(np.percentile(times, 95))
     return row(name, p95, None, "the budget", None, budget, p95 < budget, len(times))
 
@@ -174,7 +147,7 @@ def _large() -> DiagramView:
     view.set_filter(Filter(top=100))
     view.set_marks({HeadRef(layer, layer % 9): HeadMark("induction", 0.8) for layer in range(0, 30, 2)})
     view.show()
-    _exposed(view)
+    exposed(view)
     return view
 
 
@@ -200,14 +173,14 @@ def _places_on_edges(view: DiagramView) -> Iterator[QPointF]:
         yield view.edge_point(edges[turn * 7 % len(edges)], 0.3 + 0.4 * (turn % 5) / 4)
 
 
-def _exposed(widget: QWidget) -> None:
+def exposed(widget: QWidget) -> None:
     handle: Callable[[], bool] = widget.window().windowHandle().isExposed
     while not handle():
         QApplication.processEvents()
     QApplication.processEvents()
 
 
-def _moved(view: QWidget, place: QPointF, held: Qt.MouseButton = Qt.MouseButton.NoButton) -> float:
+def moved(view: QWidget, place: QPointF, held: Qt.MouseButton = Qt.MouseButton.NoButton) -> float:
     start = time.perf_counter()
     QApplication.sendEvent(view, _mouse(view, QEvent.Type.MouseMove, place, held))
     QApplication.processEvents()
@@ -225,7 +198,6 @@ ROWS: dict[str, Callable[[], Row]] = {
     "diagram_hover_default": diagram_hover_default,
     "diagram_hover_smollm2": diagram_hover_smollm2,
     "diagram_drag_smollm2": diagram_drag_smollm2,
-    "scrub_instant": scrub_instant,
     "walk_frame_default": walk_frame_default,
     "paint_cells_default": paint_cells_default,
     "paint_cells_256": paint_cells_256,

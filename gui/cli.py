@@ -32,22 +32,23 @@ class Pins:
     head: HeadRef | None = None
     token: int | None = None
     pair: Pair | None = None
+    chart: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Pins:
-        """Read `head=1.3,token=13,pair=0.2>1.0:k`. Raises ValueError with a line for the user."""
+        """Read `head=1.3,token=13,pair=0.2>1.0:k,chart=Seeds`. Raises ValueError with a line for the user."""
         found: dict[str, str] = {}
         for part in filter(None, (part.strip() for part in text.split(","))):
             name, equals, value = part.partition("=")
-            if name not in ("head", "token", "pair") or not equals:
-                raise ValueError(f"--select is written head=1.3,token=13,pair=0.2>1.0:k, not {text[:60]!r}")
+            if name not in ("head", "token", "pair", "chart") or not equals:
+                raise ValueError(f"--select is written head=1.3,token=13,pair=0.2>1.0:k,chart=Seeds, not {text[:60]!r}")
             found[name] = value
         token = found.get("token")
         if token is not None and not token.isdecimal():
             raise ValueError(f"a token is chosen by its position, a whole number, not {token[:20]!r}")
         head = HeadRef.parse(found["head"]) if "head" in found else None
         pair = _pair(found["pair"]) if "pair" in found else None
-        return cls(head, int(token) if token is not None else None, pair)
+        return cls(head, int(token) if token is not None else None, pair, found.get("chart", ""))
 
     def check(self, analysis: Analysis) -> None:
         """Raises ValueError when the model or the prompt has no such place."""
@@ -100,7 +101,7 @@ def render(
         analysis = studio.show(model, Prompt(prompt))
         pins.check(analysis)
         studio.bring(name)
-        studio.state.select(head=pins.head, token=pins.token, pair=pins.pair, other=corrupt)
+        studio.state.select(head=pins.head, token=pins.token, pair=pins.pair, chart=pins.chart, other=corrupt)
         studio.settle()
         problem = studio.state.findings.other_problem
         if problem is not None:

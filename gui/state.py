@@ -65,6 +65,7 @@ class Selection:
     judges_model: bool = False  # whether the verdict is about the model instead of this prompt
     experiment: str = "canonical"
     guess: bool | None = None  # whether the experiment is expected to come out as foretold; None: not said yet
+    chart: str = ""  # of the training, by its name; "": the first
     walk_step: str = ""  # of the walk through the circuit; "": the last one
     panels: frozenset[str] = frozenset()  # those in sight: only what they show is computed
 

@@ -17,6 +17,15 @@ from gui.widgets.elided_label import ElidedLabel
 from gui.widgets.tab_row import TabRow
 
 
+class WholeLabel(QLabel):
+    """Shows all of its words, or none where there is no room for them."""
+
+    @override
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self.width() >= self.sizeHint().width():
+            super().paintEvent(event)
+
+
 class TopBar(QWidget):
     """Shows what it is given; the menus are the window's. `stopped` when what is under way is called off."""
 
@@ -25,7 +34,7 @@ class TopBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._name = QLabel("Headscope", self)
+        self._name = WholeLabel("Headscope", self)
         # The Mac keeps its menus at the top of the screen, whatever window they belong to.
         self.menus = QMenuBar() if sys.platform == "darwin" else QMenuBar(self)
         self.model_button = QToolButton(self)

@@ -75,6 +75,10 @@ class TimelinePanel(Panel):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         self.bar.keyPressEvent(event)
 
+    @Slot(str)
+    def _choose(self, name: str) -> None:
+        self._state.select(chart=name)
+
     @Slot(int)
     def _show_checkpoint(self, step: int) -> None:
         """The last one is the finished model itself: its numbers are exact where the film's are rounded."""
@@ -89,6 +93,8 @@ class TimelinePanel(Panel):
     def _on_selected(self, new: Selection, old: Selection) -> None:
         """Chosen elsewhere, or back from a checkpoint that cannot be opened: the slider tells what is shown."""
         model = self._state.findings.model
+        if new.chart != old.chart and self.charts is not None:
+            self.charts.show_view(new.chart)
         if new.model == old.model or model is None or run_of(new.model) != model.run:
             return
         step = step_in(new.model)
@@ -118,6 +124,7 @@ class TimelinePanel(Panel):
             self._shown = film
             charts = self._with_charts()
             charts.set_views(views(film), film.jump)
+            charts.show_view(self._state.selection.chart)
             charts.curves.set_marks(film.marks)
             self.bar.slider.set_marks(film.jump, [step for step, _ in film.marks])
         if self.charts is not None:
@@ -135,6 +142,7 @@ class TimelinePanel(Panel):
             self.charts = ChartsView()
             self.charts.set_theme(self._theme)
             self.charts.sought.connect(self.bar.seek)
+            self.charts.chosen.connect(self._choose)
             self.charts.log_changed.connect(self.bar.set_log)
             self._rows.insertWidget(1, self.charts, 1)
         return self.charts

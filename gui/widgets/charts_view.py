@@ -13,9 +13,12 @@ from gui.widgets.curves_view import CurvesView
 
 
 class ChartsView(QWidget):
-    """`sought` carries a step that was asked for; `log_changed` whether steps stand on a logarithmic scale."""
+    """`sought` carries a step that was asked for, `chosen` the name of the charts that were; `log_changed` tells
+    whether steps stand on a logarithmic scale.
+    """
 
     sought = Signal(float)
+    chosen = Signal(str)
     log_changed = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -40,6 +43,7 @@ class ChartsView(QWidget):
         column.addLayout(head)
         column.addWidget(self.curves, 1)
         self.tabs.currentChanged.connect(self._show)
+        self.tabs.tabBarClicked.connect(self._choose)
         self.log.toggled.connect(self.curves.set_log)
         self.log.toggled.connect(self.log_changed)
         self.curves.sought.connect(self.sought)
@@ -67,8 +71,14 @@ class ChartsView(QWidget):
         self._show(self.tabs.currentIndex())
 
     def show_view(self, name: str) -> None:
-        """Raises StopIteration where there is none of that name."""
-        self.tabs.setCurrentIndex(next(n for n, view in enumerate(self._views) if view.name == name))
+        """The charts of that name, the first where there are none."""
+        names = [view.name for view in self._views]
+        self.tabs.setCurrentIndex(names.index(name) if name in names else 0)
+
+    @Slot(int)
+    def _choose(self, place: int) -> None:
+        if 0 <= place < len(self._views):
+            self.chosen.emit(self._views[place].name)
 
     @Slot(int)
     def _show(self, place: int) -> None:

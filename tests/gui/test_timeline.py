@@ -245,6 +245,10 @@ def test_that_every_chart_of_the_film_can_be_chosen(studio: Studio) -> None:
         assert charts.tabs.tabToolTip(place)
     assert "in context -2.77" in said["Context"] and "K 0.1 → 1.1 0.76" in said["Circuit"]
     assert "seed 4 0.0" in said["Seeds"] and "match 0.0 → 1.0 1.00" in said["Circuit"]
+    QTest.mouseClick(charts.tabs, Qt.MouseButton.LeftButton, pos=charts.tabs.tabRect(3).center())
+    assert studio.state.selection.chart == "Seeds"
+    studio.state.select(chart="Circuit")
+    assert charts.tabs.tabText(charts.tabs.currentIndex()) == "Circuit"
     studio.show("markov", Prompt("red green blue red"))
     studio.settle()
     assert charts.tabs.tabText(0) == "Counting"

@@ -44,7 +44,7 @@ def test_that_the_window_looks_as_in_the_documentation(
     assert not changed, f"these pictures no longer match (share of pixels): {changed}"
 
 
-BEFORE_IN_AFTER = {"before": "instant@75", "in": "instant@175", "after": "instant"}
+BEFORE_IN_AFTER = {"before": "instant@80", "in": "instant@175", "after": "instant"}
 
 
 @pytest.mark.parametrize("when", BEFORE_IN_AFTER)
@@ -56,6 +56,25 @@ def test_that_the_phase_change_looks_as_in_the_documentation(theme: Choice, when
         studio.bring("emergence")
         studio.settle()
         changed = pictures_that_changed(studio, f"emergence-{when}", theme, qapp)
+    finally:
+        studio.close()
+    assert not changed, f"these pictures no longer match (share of pixels): {changed}"
+
+
+CHARTS = {"seeds": ("instant", "Seeds", "the red fish"), "counting": ("markov", "Counting", "red green blue red")}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_that_other_curves_look_as_in_the_documentation(theme: Choice, name: str, qapp: QApplication) -> None:
+    load_fonts()
+    model, chart, prompt = CHARTS[name]
+    studio = Studio("light" if theme == "light" else "dark", SIZES[0])
+    try:
+        studio.show(model, Prompt(prompt))
+        studio.bring("emergence")
+        studio.state.select(chart=chart)
+        studio.settle()
+        changed = pictures_that_changed(studio, f"emergence-{name}", theme, qapp)
     finally:
         studio.close()
     assert not changed, f"these pictures no longer match (share of pixels): {changed}"
