@@ -41,11 +41,13 @@ from gui.panels.sweep_panel import SweepPanel
 from gui.panels.timeline_panel import TimelinePanel
 from gui.panels.verdict_panel import VerdictPanel
 from gui.panels.walk_panel import WalkPanel
+from gui.scrubber import Scrubber
 from gui.settings import Settings
 from gui.state import ExplorerState, Findings, Selection, changed
 from gui.theme import BODY, ThemeManager, palette, style_sheet, ui_font
 from gui.top_bar import TopBar
 from gui.widgets.sentence_bar import SentenceBar
+from gui.widgets.timeline_bar import TimelineBar
 from gui.widgets.toast import ToastStack
 from gui.wording import LEAD_ROLES
 from gui.words.sentence import sentence_of
@@ -109,6 +111,8 @@ class MainWindow(QMainWindow):
         self.training, self._leaves = LiveTraining(self), False
         self.timeline, self.live = TimelinePanel(state), LivePanel(state, self.training)
         self.sentence = SentenceBar()
+        self.checkpoints, self._scrubbed = TimelineBar(), ""
+        self.scrubber = Scrubber(self.checkpoints, state)
         self.sentence.buttonClicked.connect(self._on_sentence_button)
         actions.said.connect(self.toasts.show_message)
         self.panels: dict[str, Panel] = {
@@ -146,7 +150,7 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for widget in (self.top, self.prompt, self._rule, self.docks, self.sentence):
+        for widget in (self.top, self.prompt, self._rule, self.docks, self.checkpoints, self.sentence):
             column.addWidget(widget, 1 if widget is self.docks else 0)
         self.setCentralWidget(body)
         self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize()))  # laptops have less
@@ -234,6 +238,15 @@ class MainWindow(QMainWindow):
         button = TRY_REPEAT if sentence.offers_prompt else HOW if asks else ""
         self.sentence.set_sentence(sentence.text, sentence.lead, LEAD_ROLES[sentence.kind], sentence.detail, button)
         self.setWindowTitle(f"Headscope · {found.model.title}" if found.model is not None else "Headscope")
+        self._show_checkpoints()
+
+    def _show_checkpoints(self) -> None:
+        """The slider goes along into every workspace once it was used, where the training is not in sight itself."""
+        model = self.state.findings.model
+        if model is not None and model.step is not None:
+            self._scrubbed = model.run
+        elsewhere = self.state.selection.panels.isdisjoint(("timeline", "live"))
+        self.checkpoints.setVisible(elsewhere and model is not None and model.run == self._scrubbed)
 
     # ------------------------------------------------------------ what the user may ask of the window
     @Slot()
@@ -283,6 +296,8 @@ class MainWindow(QMainWindow):
         self._rule.setStyleSheet(f"background: {theme.hairline}")
         self.top.set_theme(theme)
         self.sentence.set_theme(theme)
+        self.checkpoints.set_theme(theme)
+        self.checkpoints.setContentsMargins(theme.px(14), theme.px(2), theme.px(14), theme.px(2))
         self.toasts.set_theme(theme)
         self.drops.set_theme(theme)
         self.prompt.apply_theme(theme)

@@ -19,8 +19,8 @@ BYTES_WITH_BOS = 257  # the least vocabulary that can write any text
 TEXT = "wordnet_examples"
 POSITIONS: tuple[Positions, ...] = ("shortformer", "absolute", "rotary", "alibi")
 
-# of this machine's kind; the status corrects it as the run goes
-OPERATIONS_A_SECOND, SECONDS_A_STEP, SECONDS_A_MEASURE = 1.1e11, 0.003, 0.02
+# of a core of a laptop; once the run goes its status says what it measures
+OPERATIONS_A_SECOND, SECONDS_A_STEP, SECONDS_A_MEASURE = 6e10, 0.003, 0.02
 PROCESS_BYTES = 350e6  # what the process takes before any weight
 STORED = 14  # numbers of a layer kept for each position and dimension until the step is done
 SHIPPED: Mapping[str, Mapping[str, Any]] = {"instant": {}, "absolute": {"positions": "absolute"}}

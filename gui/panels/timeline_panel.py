@@ -15,11 +15,12 @@ from typing_extensions import override
 from engine.work.results import FilmCurves
 from gui.export import Cell, Table
 from gui.panel import Panel
-from gui.state import ExplorerState, Findings, Selection, changed, run_of, step_in
+from gui.scrubber import Scrubber
+from gui.state import ExplorerState, Findings, Selection, changed
 from gui.theme import SECONDARY, Theme, ui_font
 from gui.widgets.timeline_bar import TimelineBar
 from gui.words.composition import trouble_words
-from gui.words.film import JUMP_TIP, NO_FILM, jump_words, step_of, views
+from gui.words.film import JUMP_TIP, NO_FILM, jump_words, views
 
 if TYPE_CHECKING:
     from gui.widgets.charts_view import ChartsView
@@ -42,7 +43,8 @@ class TimelinePanel(Panel):
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.addWidget(self.missing)
         self._rows.addWidget(self.bar)
-        self.bar.sought.connect(self._show_checkpoint)
+        self.scrubber = Scrubber(self.bar, state)
+        self.scrubber.moved.connect(self._mark)
         state.selected.connect(self._on_selected)
         state.found.connect(self._on_found)
         self._show(state.findings)
@@ -80,30 +82,14 @@ class TimelinePanel(Panel):
         self._state.select(chart=name)
 
     @Slot(int)
-    def _show_checkpoint(self, step: int) -> None:
-        """The last one is the finished model itself: its numbers are exact where the film's are rounded."""
-        model = self._state.findings.model
-        if model is None or not model.steps:
-            return
+    def _mark(self, step: int) -> None:
         if self.charts is not None:
             self.charts.curves.set_step(step)
-        self._state.select(model=model.run if step == model.steps[-1] else f"{model.run}@{step}")
 
     @Slot(object, object)
     def _on_selected(self, new: Selection, old: Selection) -> None:
-        """Chosen elsewhere, or back from a checkpoint that cannot be opened: the slider tells what is shown."""
-        model = self._state.findings.model
         if new.chart != old.chart and self.charts is not None:
             self.charts.show_view(new.chart)
-        if new.model == old.model or model is None or run_of(new.model) != model.run:
-            return
-        step = step_in(new.model)
-        step = model.steps[-1] if step is None and model.steps else step
-        if step is not None and step != self.bar.step:
-            self.bar.stop()
-            self.bar.set_steps(model.steps, step)
-            if self.charts is not None:
-                self.charts.curves.set_step(step)
 
     @Slot(object, object)
     def _on_found(self, new: Findings, old: Findings) -> None:
@@ -126,13 +112,10 @@ class TimelinePanel(Panel):
             charts.set_views(views(film), film.jump)
             charts.show_view(self._state.selection.chart)
             charts.curves.set_marks(film.marks)
+            charts.curves.set_step(self.bar.step or 0)
             self.bar.slider.set_marks(film.jump, [step for step, _ in film.marks])
         if self.charts is not None:
             self.charts.setVisible(film is not None)
-        if model is not None and has_film and not self.bar.slider.isSliderDown() and not self.bar.plays:
-            self.bar.set_steps(model.steps, step_of(model))
-            if self.charts is not None:
-                self.charts.curves.set_step(step_of(model))
         self.set_note(jump_words(film) if film is not None else "", JUMP_TIP)
 
     def _with_charts(self) -> ChartsView:

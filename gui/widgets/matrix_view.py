@@ -160,7 +160,7 @@ class MatrixView(QWidget):
 
     @override
     def minimumSizeHint(self) -> QSize:
-        return QSize(self._theme.px(240), self._theme.px(240))
+        return QSize(self._theme.px(240), self._theme.px(225))
 
     # ------------------------------------------------------------ painting
     @override

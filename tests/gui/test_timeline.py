@@ -278,3 +278,27 @@ def test_that_a_film_of_ones_own_is_opened_and_scrubbed(studio: Studio, tmp_path
     assert model is not None and model.step == 0 and studio.state.selection.model == f"{path}@0"
     assert studio.window.windowTitle() == "Headscope · Film mine, step 0"
     assert timeline._note_text == "jump at steps 110–205"
+
+
+def test_that_the_slider_goes_along_into_other_workspaces(studio: Studio) -> None:
+    window, state = studio.window, studio.state
+    studio.bring("walkthrough")
+    studio.settle()
+    assert not window.checkpoints.isVisible()  # nobody has used it
+    studio.bring("emergence")
+    window.timeline.bar.seek(200)
+    studio.settle()
+    assert not window.checkpoints.isVisible()  # the timeline has it already
+    studio.bring("walkthrough")
+    studio.settle()
+    assert window.checkpoints.isVisible() and window.checkpoints.step == 200
+    QTest.keyClick(window.checkpoints, Qt.Key.Key_Home)
+    studio.settle()
+    assert state.selection.model == "instant@0" and "does not hold" in window.walk.heading.text()
+    early = window.walk.player.count
+    QTest.keyClick(window.checkpoints, Qt.Key.Key_End)
+    studio.settle()
+    assert state.selection.model == "instant" and window.walk.player.count > early
+    assert window.checkpoints.isVisible() and window.timeline.bar.step == 1500
+    studio.show("handbuilt-k", Prompt("A B C A B"))
+    assert not window.checkpoints.isVisible()
