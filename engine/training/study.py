@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from engine.circuits.interventions.lines import parse
-from engine.training.disturbances import Disturbance
+from engine.training.disturbances import Disturbance, parse
 from engine.training.phase import phase_change
 from engine.training.recipes import RECIPES, Recipe
 from engine.training.trainer import train
@@ -22,6 +21,8 @@ CONDITIONS: dict[str, tuple[str, ...]] = {
     "head 0.0 forced at random": ("force 0.0 random seed 1",),
     "layer 0 cannot look one back": ("forbid 0.0 0.1 offset 1",),
     "layer 0 cannot look two back": ("forbid 0.0 0.1 offset 2",),
+    "layer 0 frozen": ("freeze layer 0",),
+    "half of the rows chains": ("mix periodic 1 chain 1",),
 }
 
 
@@ -76,10 +77,11 @@ def page(found: Sequence[Outcome], command: str) -> str:
         f"Written by `{command}`, which trains every run anew.",
         "",
         "The small recipe (`instant`), its first steps, several seeds. In each condition the same thing is done to",
-        "every forward pass of the training, and to the measuring ones too. *Jump*: from the last measured step (of",
-        "every 50) at which the second copy of a random repeat saves less than a tenth of the loss of the first, to",
-        "the first at which it saves half; `–`: not within these steps. Copied: share of the second copy predicted",
-        "right at the end. Scores are those of the best head at the end; a forced head scores what it is forced to.",
+        "every forward pass of the training, and to the measuring ones too; or weights are frozen, or rows changed,",
+        "from the first step. *Jump*: from the last measured step (of every 50) at which the second copy of a random",
+        "repeat saves less than a tenth of the loss of the first, to the first after it at which it saves half; `–`:",
+        "not within these steps. Copied: share of the second copy predicted right at the end. Scores are those of the",
+        "best head at the end; a forced head scores what it is forced to. All runs are shown, also those that failed.",
         "",
         "| condition | seed | steps | jump | copied | loss of the second copy | best induction | best previous token |",
         "|---|---|---|---|---|---|---|---|",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from engine.model import checkpoints, library
@@ -37,6 +38,22 @@ def test_that_a_checkpoint_comes_back_bit_for_bit(tmp_path: Path) -> None:
     assert film.steps == (0, 50) and film.curves == [{"step": 0}]
     found = film.weights(50)
     assert all(torch.equal(found[name], value) for name, value in model.state_dict().items())
+
+
+def test_that_a_full_disk_leaves_the_older_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer = native.load(library.resolve("instant"))
+    writer = FilmWriter(tmp_path / "f.safetensors", "exact", tokenizer)
+    writer.add(0, model, [])
+    old = (tmp_path / "f.safetensors").read_bytes()
+
+    def full(*_arguments: object, **_named: object) -> None:
+        (tmp_path / "f.tmp").write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("engine.training.film.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        writer.add(50, model, [])
+    assert (tmp_path / "f.safetensors").read_bytes() == old and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("base", ["instant", "absolute", "default"])

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from engine.circuits.interventions.lines import parse
 from engine.model.config import ModelConfig
-from engine.training.recipes import Recipe, Stage
+from engine.training.disturbances import check, parse
+from engine.training.recipes import RECIPES, Recipe, Stage
 from engine.training.study import CONDITIONS, Outcome, page
 from engine.training.trainer import train
 
@@ -34,11 +34,9 @@ def test_that_two_layers_come_to_copy_and_one_does_not() -> None:
 
 
 def test_that_every_condition_can_be_read_and_fits_the_small_recipe() -> None:
-    from engine.training.recipes import RECIPES
-
     for lines in CONDITIONS.values():
         for line in lines:
-            parse(line).check(RECIPES["instant"].config)
+            check(parse(line), RECIPES["instant"])
 
 
 def test_that_the_page_shows_failures_beside_the_rest() -> None:

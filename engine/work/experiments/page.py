@@ -15,7 +15,7 @@ prompt, control and interval anew.
 Heads are the induction heads as [the verdict](verdict.md) names them, on other draws. Attention is their mean from the
 last token; intervals are bootstrap over prompts. *n* counts prompts, or words where a word is asked in several prompts.
 A prediction counts as true or false only where its interval decides; thresholds stand in `engine/work/experiments`.
-What becomes of the jump when heads are forced or forbidden all through training is on a page of its own, [emergence](emergence.md).
+What becomes of the jump when heads are forced or forbidden all through training has [a page of its own](emergence.md).
 """
 HELD = {True: "**As foretold.**", False: "**Not as foretold.**", None: "**Not decided.**"}
 
