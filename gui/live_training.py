@@ -142,6 +142,8 @@ class LiveTraining(QObject):
                 self.happened.emit(
                     f"From step {self.step:,}: {line}" if line else "Nothing is disturbed any more", False
                 )
+            case "stopped":
+                self.happened.emit(f"Put down at step {self.step:,}; it can be gone on with", False)
             case "done":
                 self.happened.emit(f"The run has come to its end, step {self.step:,}", False)
                 self.finished.emit()

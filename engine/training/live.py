@@ -130,6 +130,7 @@ class Watched:
             if not paused:
                 self._slice()
         self.keep()
+        self._tell_row(self.main.curves[-1])
         tell({"event": "done", "step": self.main.run.step})
 
     def _catch_up(self, commands: queue.Queue[dict[str, Any] | None]) -> bool:

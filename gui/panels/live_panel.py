@@ -166,6 +166,7 @@ class LivePanel(Panel):
     def _begin(self, spec: Spec) -> None:
         self.rows, self.guessed = [], None
         self.outcome.hide()
+        self.set_note("")
         self.training.start(spec)
         self.training.follow(self.follow.isChecked())
 

@@ -95,6 +95,7 @@ def test_that_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(home: Path) ->
     second = started(folder)
     row = until(second, step=0)
     assert row["step"] == 0 and row["twin"]["step"] == 0  # what was measured before is told again
+    assert until(second, step=SMALL["steps"])["twin"]["step"] == SMALL["steps"]
     assert until(second, "done")["step"] == SMALL["steps"]
     assert end(second) == 0
     assert_same(folder, undisturbed())
