@@ -73,6 +73,11 @@ class LivePanel(Panel):
         self.question, self.guesses = QLabel(), list[QPushButton]()
         self.asking = QWidget()
         self.runs, self.presets = ChoiceMenu("Runs", self), ChoiceMenu("Disturb", self)
+        self.recipe = QToolButton()
+        self.recipe.setText("Recipe")
+        self.recipe.setToolTip("The choices instead of the curves; for the next run while one is under way.")
+        self.recipe.setCheckable(True)
+        self.recipe.setChecked(True)
         self._lay_out(body)
         self._connect()
         self._tell()
@@ -104,6 +109,7 @@ class LivePanel(Panel):
         for widget in (self.asking, self.status, self.outcome):
             self._rows.addWidget(widget)
         self._rows.addStretch(1)
+        self.add_control(self.recipe)
         self.add_control(_menu_button("Runs ▾", "Runs that were put down here.", self.runs))
 
     def _connect(self) -> None:
@@ -124,6 +130,7 @@ class LivePanel(Panel):
         self.runs.aboutToShow.connect(self._list_runs)
         self.runs.chosen.connect(self._choose_run)
         self.choices.changed.connect(self._tell)
+        self.recipe.toggled.connect(self._tell)
         training.measured.connect(self._add)
         training.kept.connect(self._show_checkpoint)
         training.changed.connect(self._tell)
@@ -167,6 +174,7 @@ class LivePanel(Panel):
         self.rows, self.guessed = [], None
         self.outcome.hide()
         self.set_note("")
+        self.recipe.setChecked(False)
         self.training.start(spec)
         self.training.follow(self.follow.isChecked())
 
@@ -192,6 +200,7 @@ class LivePanel(Panel):
         run = next((run for run in runs_here() if run.name == name), None)
         if run is not None and not self.training.running:
             self.choices.set_spec(run.spec)
+            self.recipe.setChecked(True)
             self._state.select(model=run.name)
 
     @Slot(bool)
@@ -287,7 +296,10 @@ class LivePanel(Panel):
     @Slot()
     def _tell(self) -> None:
         runs, paused = self.training.running, self.training.paused
-        self.choices.setVisible(not runs)  # the curves need the room
+        shows_recipe = self.recipe.isChecked()  # or the curves: there is no room for both
+        self.choices.setVisible(shows_recipe)
+        if self.charts is not None:
+            self.charts.setVisible(not shows_recipe)
         self.start.setEnabled(not runs)
         self.fork.setEnabled(not runs and self._spec_to_fork() is not None)
         for widget in (self.pause, self.stop, self.line):

@@ -178,7 +178,9 @@ def _seeds(film: FilmCurves) -> tuple[Chart, Chart]:
 def jump_words(film: FilmCurves) -> str:
     """When the circuit formed, and by which rule; in all seeds where there are others."""
     if film.divergence:
-        return "counts what follows each symbol; it copies nothing"
+        ends = {name: values[-1] for name, values in film.divergence.items()}
+        nearest = min(ends, key=lambda name: ends[name])
+        return f"ends {ends[nearest]:.3f} nats from the {nearest} predictor"
     if film.jump is None:
         return "no jump: the second copy never came to save half of the loss"
     words = f"jump at steps {film.jump[0]:,}–{film.jump[1]:,}"

@@ -83,7 +83,9 @@ def test_that_a_run_is_started_watched_disturbed_and_followed(studio: Studio, qt
     studio.settle()
     model = studio.state.findings.model
     assert model is not None and model.run == panel.training.name and model.steps
-    assert panel.start.isEnabled() and panel.choices.isVisible()
+    assert panel.start.isEnabled() and panel.charts.isVisible()
+    panel.recipe.click()
+    assert panel.choices.isVisible() and not panel.charts.isVisible()
 
 
 def test_that_the_run_waits_for_a_guess_and_goes_on_by_itself(studio: Studio, qtbot: QtBot) -> None:
