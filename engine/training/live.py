@@ -45,7 +45,7 @@ class Recorded:
 
     def __init__(self, recipe: Recipe, seed: int, folder: Path, trunk: Path | None, fork_step: int) -> None:
         """Goes on from the latest state in `folder`; else as a fork of `trunk` at a step, or from the seed."""
-        self.folder, self.marks = folder, list[tuple[int, str]]()
+        self.folder = folder
         own = _latest(folder, recipe.steps)
         if own is not None or trunk is None:
             self.run = Run(recipe, seed) if own is None else Run.resumed(recipe, own)
@@ -58,6 +58,9 @@ class Recorded:
         written = _film_of(trunk if own is None else folder)
         if written is not None:
             self.curves = self.film.go_on(written, fork_step if own is None else self.run.step)
+        # what was done since the last row; the next one tells it
+        told = [(step, line) for row in self.curves for step, line in row.get("disturbed", ())]
+        self.marks = [mark for mark in _marks(self.run) if mark not in told]
 
     def catch_up(self, step: int) -> None:
         """Some steps towards one that was reached before, by a twin or by the run that this is a fork of."""
@@ -216,6 +219,12 @@ def _fits(value: Any, recipe: Recipe) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _marks(run: Run) -> list[tuple[int, str]]:
+    """When what was done to a run began, and when all of it ended."""
+    began = [(one.start, str(one.value)) for one in run.disturbances]
+    return sorted({*began, *((one.end, "") for one in run.disturbances if one.end is not None)})
 
 
 def _state(folder: Path, step: int) -> Path:

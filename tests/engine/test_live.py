@@ -201,6 +201,26 @@ def test_that_it_pauses_is_disturbed_and_is_put_down_when_the_window_goes(home: 
     assert [str(one.value) for one in twin.disturbances] == ["mix chain 1", "freeze layer 0"]  # it has no head 1.0
 
 
+def test_that_what_was_done_just_before_a_stop_is_told_when_the_run_goes_on(home: Path) -> None:
+    process = started(home / "run", {**NO_TWIN, "steps": 3000})
+    until(process, step=20)
+    say(process, do="pause")
+    paused = until(process, "paused")["step"]
+    say(process, do="disturb", line="zero 0.0")
+    until(process, "disturbed")
+    say(process, do="stop")
+    until(process, "stopped")
+    end(process)
+    again = started(home / "run")
+    assert until(again, step=paused + 1)["disturbed"] == [[paused, "zero 0.0"]]
+    say(again, do="disturb", line="")
+    ended = until(again, "disturbed")["step"]
+    assert until(again, step=ended + 1)["disturbed"] == [[ended, ""]]
+    assert end(again) == 0
+    curves = [mark for row in Film(home / "run" / FILM).curves for mark in row["disturbed"]]
+    assert curves == [[paused, "zero 0.0"], [ended, ""]]
+
+
 def test_that_a_window_that_follows_gets_checkpoints_as_often_as_curves(home: Path) -> None:
     process = started(home / "run", NO_TWIN)
     say(process, do="follow", on=True)
