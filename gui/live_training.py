@@ -14,10 +14,9 @@ from typing import Any
 from PySide6.QtCore import QObject, QProcess, Signal, Slot
 
 from engine.model.folders import user_folder
-from engine.training.spec import Spec, spec_of_shipped
+from engine.training.spec import SPEC, STATES, Spec, spec_of_shipped
 
 ROOT = Path(__file__).resolve().parent.parent
-SPEC, STATES = "spec.json", "states"
 ENDS_MS = 8000  # that a run gets to write itself down
 
 

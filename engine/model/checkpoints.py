@@ -12,17 +12,14 @@ from pathlib import Path
 from engine.model.folders import user_folder
 from engine.model.loaders import film
 
+FILM = "film.safetensors"  # in the folder of a run
+TWIN = "-1-layer"  # behind a run's name: the same with one layer
 FILMS = Path(__file__).parents[2] / "resources" / "films"
 LONGEST = 12  # digits of a step; Python refuses to read numbers of thousands
 
 
 def named(base: str, step: int) -> str:
     return f"{base}@{step}"
-
-
-def is_path(base: str) -> bool:
-    """Whether it leads to a file, where others are names of the library."""
-    return Path(base).name != base
 
 
 def parted(name: str) -> tuple[str, int | None]:
@@ -37,7 +34,9 @@ def film_of(base: str) -> Path | None:
     """The film of a model by its name, or the film that a path leads to; None where there is none."""
     if not base:
         return None
-    if is_path(base):
-        return Path(base) if film.is_film(Path(base)) else None
-    paths = (FILMS / f"{base}.safetensors", user_folder() / base / "film.safetensors")
-    return next((path for path in paths if path.is_file()), None)
+    if Path(base).name == base:
+        paths = (FILMS / f"{base}.safetensors", user_folder() / base / FILM)
+        found = next((path for path in paths if path.is_file()), None)
+        if found is not None:
+            return found
+    return Path(base) if film.is_film(Path(base)) else None

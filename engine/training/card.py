@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from engine.model.checkpoints import TWIN
 from engine.training.recipes import Recipe
 
 LICENCE = "MIT"
@@ -121,7 +122,7 @@ def about(recipe: Recipe) -> About:
 def card(recipe: Recipe, seed: int, curves: list[dict[str, Any]], copying: dict[str, Any]) -> dict[str, Any]:
     """The card of a trained model; `copying` is what evaluation.evaluate measured on the last checkpoint."""
     words = about(recipe)
-    depth, draw = "" if recipe.config.layers > 1 else "-1-layer", f"-seed-{seed}" if seed else ""
+    depth, draw = "" if recipe.config.layers > 1 else TWIN, f"-seed-{seed}" if seed else ""
     return {
         "name": f"{recipe.name}{depth}{draw}",
         "title": f"{words.title}, seed {seed}" if seed else words.title,

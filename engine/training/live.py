@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.model import checkpoints, memory
+from engine.model.checkpoints import FILM, TWIN
 from engine.model.folders import user_folder
 from engine.model.loaders import film as films
 from engine.model.loaders import native
@@ -31,13 +32,12 @@ from engine.training.film import FilmWriter
 from engine.training.monitor import Monitor
 from engine.training.recipes import Recipe
 from engine.training.run import Run, encoded
-from engine.training.spec import KEEP_EVERY, MEASURE_EVERY, Spec
+from engine.training.spec import KEEP_EVERY, MEASURE_EVERY, SPEC, STATES, Spec
 
-SPEC, STATES, FILM, MODEL, CARD = "spec.json", "states", "film.safetensors", "model.safetensors", "card.json"
+MODEL, CARD = "model.safetensors", "card.json"
 SLICE = 5  # steps between two looks at the commands
 FOLLOW_ROOM = 20_000_000  # bytes of a film that is still written at every measure while the window follows
 STATES_ROOM = 256_000_000  # bytes; of more, the oldest go, and a fork from there is made again from the seed
-TWIN = "-1-layer"
 
 
 class Recorded:

@@ -14,6 +14,7 @@ from engine.training.data import NEEDS_TEXT
 from engine.training.disturbances import mixed
 from engine.training.recipes import COMMON_WORDS, RECIPES, Recipe
 
+SPEC, STATES = "spec.json", "states"  # in the folder of a run: what was chosen, and where it can be gone on with
 MEASURE_EVERY, KEEP_EVERY = 10, 50  # steps; at most so many are lost when the process is killed
 BYTES_WITH_BOS = 257  # the least vocabulary that can write any text
 TEXT = "wordnet_examples"

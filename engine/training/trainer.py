@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.model.checkpoints import FILM
 from engine.model.tokenizer import Tokenizer
 from engine.model.transformer import Transformer
 from engine.training.disturbances import Disturbance
@@ -42,7 +43,7 @@ def train(
     film. Raises Diverged where the loss is no number any more."""
     run = Run(recipe, seed, disturbances)
     monitor = Monitor(run.tokenizer, encoded(run.tokenizer, recipe, held_out=True), recipe.config.context)
-    film = None if out is None else FilmWriter(out / "film.safetensors", recipe.film, run.tokenizer)
+    film = None if out is None else FilmWriter(out / FILM, recipe.film, run.tokenizer)
     curves: list[Curve] = []
     while not run.done:
         keeps = run.step == 0 or run.step in recipe.checkpoints

@@ -150,6 +150,14 @@ def test_that_a_film_opens_as_a_model_wherever_it_lies(tmp_path: Path) -> None:
     assert curves.steps == whole.steps and curves.twin is None and curves.seeds == ()
 
 
+def test_that_a_film_in_the_folder_one_stands_in_opens_by_its_bare_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.safetensors").write_bytes(INSTANT.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert load_model(LoadModel("mine.safetensors@100"), EngineState(None, RecentRuns()), Task()).step == 100
+
+
 def test_that_a_film_without_weights_or_configuration_opens_as_no_model(tmp_path: Path) -> None:
     for name, said in (("default-text-only", "holds curves only"),):
         film = checkpoints.FILMS / f"{name}.safetensors"

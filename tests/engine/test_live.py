@@ -14,14 +14,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from engine.model import checkpoints
+from engine.model.checkpoints import FILM, TWIN
 from engine.model.loaders import native
 from engine.model.loaders.film import Film
 from engine.model.loaders.header import ModelFileError
 from engine.training import live
 from engine.training.disturbances import Disturbance, parse
-from engine.training.live import FILM, MODEL, SPEC, STATES, TWIN
+from engine.training.live import MODEL
 from engine.training.run import Run
-from engine.training.spec import KEEP_EVERY, MEASURE_EVERY, Spec
+from engine.training.spec import KEEP_EVERY, MEASURE_EVERY, SPEC, STATES, Spec
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"steps": 100, "width": 16, "rows": 16, "seed": 5}

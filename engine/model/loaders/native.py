@@ -74,9 +74,8 @@ def save(path: Path, model: Transformer, tokenizer: Tokenizer) -> None:
 
     temporary = path.with_suffix(".tmp")
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-    temporary.write_bytes(
-        written.save(weights, metadata=notes(model, tokenizer))
-    )  # safetensors' own files are closed to others
+    # safetensors' own files are closed to others
+    temporary.write_bytes(written.save(weights, metadata=notes(model, tokenizer)))
     os.replace(temporary, path)
 
 

@@ -7,12 +7,13 @@ from itertools import count, takewhile
 from typing import Any
 
 from engine.model import checkpoints, library
+from engine.model.checkpoints import TWIN
 from engine.model.loaders import film
 from engine.model.loaders.header import ModelFileError
 from engine.work.film_curves import FilmCurves
 from engine.work.requests import ReadFilm
 
-TWIN, TEXT_ONLY = "-1-layer", "-text-only"
+TEXT_ONLY = "-text-only"
 
 
 def read_film(request: ReadFilm) -> FilmCurves:
@@ -23,8 +24,6 @@ def read_film(request: ReadFilm) -> FilmCurves:
             f"the model {request.name[:60]!r} has no film of its training; "
             "Default, Instant, Absolute and Markov have one"
         )
-    if checkpoints.is_path(request.name):
-        return found
     seeds = takewhile(bool, (_of_card(f"{request.name}-seed-{seed}") for seed in count(1)))
     return replace(
         found,
